@@ -1,0 +1,1 @@
+//! The MAIF file format.
