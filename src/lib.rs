@@ -1,7 +1,14 @@
 //! maifdeck: a storage engine for stores of MAIF artifacts, and the console that operates it.
 //!
 //! Everything is one loop: volumes are *surveyed*, a survey and an intent make a *plan*, and a
-//! confirmed plan is *applied* to the volumes. A module imports only from those listed above it.
+//! confirmed plan is *applied* to the volumes. The engine (`maif` to `apply`) is synchronous and
+//! never knows a terminal; the console and the command line drive the same functions.
 
+pub mod backup;
 pub mod clock;
+pub mod journal;
 pub mod maif;
+pub mod plan;
+pub mod progress;
+pub mod survey;
+pub mod volume;

@@ -1,1 +1,3 @@
 //! The MAIF file format.
+mod digest;
+pub use digest::Digest;

@@ -1,0 +1,64 @@
+//! What a job is, as the journal tells it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The state of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    Running,
+    Done,
+    /// Some steps failed.
+    Partial,
+    Failed,
+    Cancelled,
+    /// Its process is gone before it ended.
+    Interrupted,
+}
+
+impl JobState {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// Who ran it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    pub user: String,
+    pub host: String,
+    pub pid: u32,
+}
+
+/// One job in the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobView {
+    /// `<YYYYmmdd_HHMMSS.mmm>-<six hex digits>`
+    pub id: String,
+    /// Id of the plan it applies; `None` for work without one (backup, verify).
+    pub plan: Option<String>,
+    /// `repair`, `backup-restore`, `backup-create`, `backup-verify`, `verify` …
+    pub intent: String,
+    /// What it is about, in words for people.
+    pub title: String,
+    pub state: JobState,
+    pub actor: Actor,
+    pub started: DateTime<Utc>,
+    pub ended: Option<DateTime<Utc>>,
+    pub steps_total: u64,
+    pub steps_done: u64,
+    pub steps_failed: u64,
+    pub bytes: u64,
+    /// The first errors, in words.
+    pub errors: Vec<String>,
+    /// Whether `resume` can go on with it.
+    pub resumable: bool,
+}

@@ -1,0 +1,270 @@
+//! A plan: what should change, as plain data, each step with the state that it expects to find.
+//!
+//! A plan is bound to its id, the digest of its canonical steps. What was confirmed under an id is
+//! what runs; nothing recomputes a plan silently.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    backup::BackupId,
+    maif::Digest,
+    volume::{ArtifactName, VersionId},
+};
+
+/// What the operator wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Intent {
+    /// Bring the store (or the named artifacts) back to what a backup holds.
+    BackupRestore {
+        backup: BackupId,
+        mode: RestoreMode,
+        names: Vec<ArtifactName>,
+    },
+    /// Make a version the current copy, in place or under another name.
+    VersionRestore {
+        name: ArtifactName,
+        version: VersionId,
+        aside: Option<ArtifactName>,
+    },
+    /// Make every copy equal to its reference.
+    Repair {
+        names: Vec<ArtifactName>,
+        accept_older: bool,
+        prefer: Option<String>,
+    },
+    /// Archive and mark removed.
+    Remove { names: Vec<ArtifactName> },
+    /// Retire backups that no rule keeps.
+    BackupPrune { keep_last: u32 },
+}
+
+impl Intent {
+    /// The word used in plans, jobs and JSON.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::BackupRestore { .. } => "backup-restore",
+            Self::VersionRestore { .. } => "version-restore",
+            Self::Repair { .. } => "repair",
+            Self::Remove { .. } => "remove",
+            Self::BackupPrune { .. } => "backup-prune",
+        }
+    }
+}
+
+/// What happens to artifacts that the backup does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestoreMode {
+    /// They are archived and marked removed, as the sketches' restore loses them.
+    #[default]
+    Exact,
+    /// They stay.
+    Merge,
+}
+
+/// What a step expects of one copy before it changes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "found")]
+pub enum Expected {
+    /// No file.
+    Absent,
+    /// A file of `size` bytes with this footer checksum (or what stands for it).
+    File { size: u64, check: Digest },
+    /// Anything: the volume could not be seen, or the step does not depend on it.
+    Anything,
+}
+
+/// Expected copies, by the label of their volume.
+pub type Expectations = Vec<(String, Expected)>;
+
+/// Where the bytes of a step come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "from")]
+pub enum Source {
+    /// The current copy on a volume.
+    Copy { volume: String },
+    /// A version in a volume's history.
+    Version {
+        volume: String,
+        name: ArtifactName,
+        id: VersionId,
+    },
+    /// A file of a backup, relative to the backup's directory.
+    Backup { id: BackupId, path: PathBuf },
+}
+
+/// One change. Steps are idempotent: one whose result is already there is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "step")]
+pub enum Step {
+    /// A new current copy on every replica of the artifact's home; what was there is archived.
+    Put {
+        name: ArtifactName,
+        source: Source,
+        size: u64,
+        sha256: Digest,
+        expect: Expectations,
+    },
+    /// One copy made equal to the reference, with the reference's record.
+    Copy {
+        name: ArtifactName,
+        from: String,
+        to: String,
+        size: u64,
+        check: Digest,
+        expect: Expected,
+    },
+    /// One version added to a history.
+    Version {
+        name: ArtifactName,
+        id: VersionId,
+        removal: bool,
+        source: Source,
+        to: String,
+        size: u64,
+    },
+    /// Archived and marked removed on every replica.
+    Remove {
+        name: ArtifactName,
+        expect: Expectations,
+    },
+    /// A sealed backup renamed into the backups' trash.
+    RetireBackup { id: BackupId, bytes: u64 },
+    /// The volume leaves joining.
+    Admit { volume: String },
+}
+
+/// Bytes that a plan needs on a volume, and the room there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceNeed {
+    pub volume: String,
+    pub needed: u64,
+    pub free: u64,
+}
+
+/// A plan in numbers. Bytes are those written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    pub copies: u64,
+    pub replaces: u64,
+    pub archives: u64,
+    pub removes: u64,
+    /// Artifacts that are already as wanted.
+    pub same: u64,
+    pub bytes: u64,
+    pub space: Vec<SpaceNeed>,
+    /// What cannot be brought back afterwards, in words.
+    pub unrecoverable: Vec<String>,
+    /// What the plan leaves undone and why, in words.
+    pub skipped: Vec<String>,
+}
+
+/// The digest of a plan's canonical steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PlanId(pub Digest);
+
+impl PlanId {
+    /// The six characters that are shown, and typed to confirm.
+    pub fn short(&self) -> String {
+        self.0.to_string().chars().take(6).collect()
+    }
+}
+
+impl std::fmt::Display for PlanId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A plan. Made by `plan::…` from a survey and an intent, or read back from a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub id: PlanId,
+    /// The store that it is for.
+    pub store: String,
+    pub intent: Intent,
+    pub made_at: DateTime<Utc>,
+    pub summary: Summary,
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    pub fn new(
+        store: String,
+        intent: Intent,
+        made_at: DateTime<Utc>,
+        steps: Vec<Step>,
+        summary: Summary,
+    ) -> Self {
+        Self {
+            id: PlanId(Self::digest(&store, &intent, &steps)),
+            store,
+            intent,
+            made_at,
+            summary,
+            steps,
+        }
+    }
+
+    /// Whether the id is that of the steps: false for a file that was edited.
+    pub fn is_genuine(&self) -> bool {
+        self.id.0 == Self::digest(&self.store, &self.intent, &self.steps)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether confirming it takes a typed word.
+    pub fn is_destructive(&self) -> bool {
+        match &self.intent {
+            Intent::BackupRestore { .. }
+            | Intent::VersionRestore { .. }
+            | Intent::Remove { .. }
+            | Intent::BackupPrune { .. } => true,
+            Intent::Repair {
+                accept_older,
+                prefer,
+                ..
+            } => *accept_older || prefer.is_some() || !self.summary.unrecoverable.is_empty(),
+        }
+    }
+
+    /// The word to type: the name when it is short printable ASCII, else the plan's short id.
+    pub fn confirmation_word(&self) -> String {
+        let name = match &self.intent {
+            Intent::VersionRestore { name, aside, .. } => Some(aside.as_ref().unwrap_or(name)),
+            Intent::Remove { names } | Intent::Repair { names, .. } => match names.as_slice() {
+                [name] => Some(name),
+                _ => None,
+            },
+            Intent::BackupRestore { .. } | Intent::BackupPrune { .. } => None,
+        };
+        name.and_then(ArtifactName::as_str)
+            .filter(|name| {
+                (1..=24).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic())
+            })
+            .map_or_else(|| self.id.short(), ToOwned::to_owned)
+    }
+
+    fn digest(store: &str, intent: &Intent, steps: &[Step]) -> Digest {
+        // serde_json writes struct members in declaration order, so equal steps give equal bytes.
+        let mut hash = Sha256::new();
+        hash.update(store.as_bytes());
+        hash.update([0]);
+        for part in std::iter::once(serde_json::to_vec(intent))
+            .chain(steps.iter().map(serde_json::to_vec))
+            .flatten()
+        {
+            hash.update(&part);
+            hash.update(b"\n");
+        }
+        Digest(hash.finalize().into())
+    }
+}

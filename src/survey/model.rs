@@ -1,0 +1,383 @@
+//! What a survey found, as plain data: volumes, artifacts with their copies and histories,
+//! distribution, findings. Nothing here touches a file system.
+//!
+//! Sized for a million artifacts: names are stored once, rows are small, histories are one sorted
+//! array beside the rows.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    maif::Digest,
+    volume::{ArtifactName, Level, VersionId, VersionKind},
+};
+
+/// The state of one copy. `Ok` means: nothing wrong at the level it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CopyState {
+    Ok,
+    Missing,
+    Stale,
+    Corrupt,
+    Divergent,
+    Misplaced,
+    Unreachable,
+}
+
+impl CopyState {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Missing => "missing",
+            Self::Stale => "stale",
+            Self::Corrupt => "corrupt",
+            Self::Divergent => "divergent",
+            Self::Misplaced => "misplaced",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// The state of an artifact: the first of these that holds. Orders worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArtifactState {
+    Lost,
+    Unreachable,
+    Divergent,
+    Corrupt,
+    Misplaced,
+    Degraded,
+    Ok,
+}
+
+impl ArtifactState {
+    pub const ALL: [Self; 7] = [
+        Self::Lost,
+        Self::Unreachable,
+        Self::Divergent,
+        Self::Corrupt,
+        Self::Misplaced,
+        Self::Degraded,
+        Self::Ok,
+    ];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Unreachable => "unreachable",
+            Self::Divergent => "divergent",
+            Self::Corrupt => "corrupt",
+            Self::Misplaced => "misplaced",
+            Self::Degraded => "degraded",
+            Self::Ok => "ok",
+        }
+    }
+}
+
+/// The state of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VolumeState {
+    Ok,
+    /// Written to, but no reference and no part of a quorum until a repair of it has finished.
+    Joining,
+    /// A directory without this store's mark: an unmounted mount point looks just like that.
+    Unmarked,
+    /// Marked for another store, label or layout.
+    Foreign,
+    Unreachable,
+    ReadOnly,
+    Full,
+}
+
+impl VolumeState {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Joining => "joining",
+            Self::Unmarked => "unmarked",
+            Self::Foreign => "foreign",
+            Self::Unreachable => "unreachable",
+            Self::ReadOnly => "readonly",
+            Self::Full => "full",
+        }
+    }
+
+    /// Whether its contents may be looked at.
+    pub const fn is_readable(self) -> bool {
+        matches!(self, Self::Ok | Self::Joining | Self::ReadOnly | Self::Full)
+    }
+}
+
+/// The place of a volume in the grid: an index into `Survey::volumes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VolumeIndex(pub u16);
+
+/// One volume as the survey found it. Sizes in bytes.
+#[derive(Debug, Clone)]
+pub struct VolumeView {
+    /// `<partition>.<replica, from 1>`
+    pub label: Arc<str>,
+    pub partition: u16,
+    pub path: PathBuf,
+    pub state: VolumeState,
+    /// Why it is not `Ok`, in words that name the path and the remedy.
+    pub reason: Option<String>,
+    /// Current copies found, misplaced ones included.
+    pub artifacts: u64,
+    pub current_bytes: u64,
+    pub versions: u64,
+    pub versions_bytes: u64,
+    pub trash_bytes: u64,
+    /// `None` when the file system could not be asked.
+    pub space: Option<Space>,
+    /// Files and directories that are neither copies nor ours.
+    pub other_files: u64,
+}
+
+/// Room on a volume's file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Space {
+    pub free: u64,
+    pub total: u64,
+}
+
+/// One partition as the survey found it.
+#[derive(Debug, Clone)]
+pub struct PartitionView {
+    pub name: Arc<str>,
+    pub weight: f64,
+    pub draining: bool,
+    /// Artifacts whose home this is, and their bytes (each artifact once).
+    pub artifacts: u64,
+    pub bytes: u64,
+    /// Artifacts found here whose home is elsewhere.
+    pub misplaced: u64,
+    /// By count, between 0 and 1.
+    pub share: f64,
+    pub expected_share: f64,
+}
+
+/// One copy: an artifact on one volume.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CopyView {
+    pub volume: VolumeIndex,
+    pub state: CopyState,
+    pub checked: Level,
+    /// When it was looked at so well; seconds since 1970, 0 when never.
+    pub checked_at: i64,
+    /// Bytes; `None` when there is no file or it could not be seen.
+    pub size: Option<u64>,
+    /// Modification time, seconds since 1970.
+    pub modified: i64,
+    /// From a record that describes the bytes beside it.
+    pub generation: Option<u64>,
+    /// Footer checksum (or what stands for it), from level quick on.
+    pub check: Option<Digest>,
+    /// Digest of the whole file, at level deep only.
+    pub sha256: Option<Digest>,
+}
+
+/// Why a copy is the reference. The words are made in `report`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The only copy there is.
+    Only,
+    /// All copies hold the same bytes.
+    AllAgree,
+    /// Its generation is the newest; `behind` holds the copies with older ones.
+    Newest {
+        generation: u64,
+        behind: Vec<(VolumeIndex, u64)>,
+    },
+    /// Same generation, but these bytes are on a quorum.
+    Quorum { copies: u16 },
+    /// Intact where others of the same generation are not.
+    Intact { damaged: Vec<VolumeIndex> },
+    /// A writer other than maifdeck replaced it in place, over the newest generation.
+    WrittenOutside { over: u64 },
+    /// Its bytes are unknown to the histories, those of the others are in one.
+    HistoryBehind { behind: Vec<VolumeIndex> },
+}
+
+/// The copy that is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    pub volume: VolumeIndex,
+    /// `None` when no record describes it (written by the sketches).
+    pub generation: Option<u64>,
+    pub reason: Reason,
+}
+
+/// Where the newest intact bytes of a lost artifact are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewestIntact {
+    /// An older copy on a volume.
+    Copy { volume: VolumeIndex },
+    /// A version in a volume's history.
+    Version { volume: VolumeIndex, id: VersionId },
+    /// A backup.
+    Backup { id: String },
+}
+
+/// One artifact: a row.
+#[derive(Debug, Clone)]
+pub struct ArtifactView {
+    pub name: ArtifactName,
+    /// Index of its home partition.
+    pub home: u16,
+    pub state: ArtifactState,
+    /// Removed on purpose: a `.removed` is its newest generation. Not counted as an artifact.
+    pub removed: bool,
+    /// No volume has it and none says that it was removed.
+    pub vanished: bool,
+    /// Not MAIF 2.1, and the same on all replicas.
+    pub unsupported: bool,
+    pub reference: Option<Box<Reference>>,
+    pub newest_intact: Option<Box<NewestIntact>>,
+    /// One a replica of its home, in replica order; then misplaced ones.
+    pub copies: Box<[CopyView]>,
+}
+
+impl ArtifactView {
+    /// The reference copy, else the first that there is.
+    pub fn shown_copy(&self) -> Option<&CopyView> {
+        let reference = self.reference.as_ref().map(|r| r.volume);
+        self.copies
+            .iter()
+            .find(|c| Some(c.volume) == reference)
+            .or_else(|| self.copies.iter().find(|c| c.size.is_some()))
+    }
+}
+
+/// One version, merged over the replicas that hold it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionView {
+    /// Row in `Survey::artifacts`.
+    pub artifact: u32,
+    pub id: VersionId,
+    pub kind: VersionKind,
+    pub size: u64,
+    /// A volume that holds it.
+    pub volume: VolumeIndex,
+    /// How many volumes hold it.
+    pub volumes: u16,
+}
+
+/// How bad a finding is. Orders worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Critical,
+    Warning,
+    Info,
+}
+
+impl Severity {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// What a finding is about; decides which key leads to its remedy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    Lost,
+    Vanished,
+    Divergent,
+    Corrupt,
+    Stale,
+    Missing,
+    Misplaced,
+    Unsupported,
+    VolumeUnmarked,
+    VolumeForeign,
+    VolumeUnreachable,
+    VolumeJoining,
+    VolumeFull,
+    VolumeReadonly,
+    BackupNone,
+    BackupOld,
+    BackupUnverified,
+    BackupDamaged,
+    BackupInterrupted,
+    JobInterrupted,
+    OtherFiles,
+}
+
+/// Something that needs the operator, with its remedy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub severity: Severity,
+    pub kind: FindingKind,
+    /// An artifact's name, a volume's label, a backup's or job's id.
+    pub subject: String,
+    pub message: String,
+    /// What to do about it: a command or a sentence.
+    pub remedy: String,
+}
+
+/// Everything that one survey found.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    pub level: Level,
+    /// When it began.
+    pub at: DateTime<Utc>,
+    pub took: Duration,
+    /// All volumes, in label order of the grid.
+    pub volumes: Vec<VolumeView>,
+    pub partitions: Vec<PartitionView>,
+    pub placement: &'static str,
+    /// Largest share ÷ expected share.
+    pub skew: f64,
+    /// Sorted by name; removed ones included.
+    pub artifacts: Vec<ArtifactView>,
+    /// Sorted by artifact, then newest first.
+    pub versions: Vec<VersionView>,
+    pub findings: Vec<Finding>,
+}
+
+impl Survey {
+    pub fn find(&self, name: &ArtifactName) -> Option<usize> {
+        self.artifacts.binary_search_by(|a| a.name.cmp(name)).ok()
+    }
+
+    /// The history of one row, newest first.
+    pub fn history(&self, row: usize) -> &[VersionView] {
+        let row = u32::try_from(row).unwrap_or(u32::MAX);
+        let from = self.versions.partition_point(|v| v.artifact < row);
+        let to = self.versions.partition_point(|v| v.artifact <= row);
+        self.versions.get(from..to).unwrap_or(&[])
+    }
+
+    pub fn volume(&self, index: VolumeIndex) -> Option<&VolumeView> {
+        self.volumes.get(usize::from(index.0))
+    }
+
+    /// The label of a volume, or `?` for one that is not of this survey.
+    pub fn label(&self, index: VolumeIndex) -> &str {
+        self.volume(index).map_or("?", |v| &v.label)
+    }
+
+    /// Number of artifacts in each state, in `ArtifactState::ALL`'s order; removed ones are none.
+    pub fn summary(&self) -> [(ArtifactState, u64); 7] {
+        ArtifactState::ALL.map(|state| {
+            let count = self
+                .artifacts
+                .iter()
+                .filter(|a| !a.removed && a.state == state)
+                .count();
+            (state, count as u64)
+        })
+    }
+}
