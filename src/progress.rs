@@ -81,7 +81,7 @@ impl Task {
 
     pub fn totals(&self, items: u64, bytes: u64) {
         self.update(true, |now| {
-            (now.items_total, now.bytes_total) = (items, bytes)
+            (now.items_total, now.bytes_total) = (items, bytes);
         });
     }
 
