@@ -10,5 +10,6 @@ pub mod journal;
 pub mod maif;
 pub mod plan;
 pub mod progress;
+pub mod store;
 pub mod survey;
 pub mod volume;

@@ -1,0 +1,4 @@
+//! The grid: partitions × replicas, and what is done to single artifacts.
+
+pub mod config;
+pub mod placement;

@@ -1,0 +1,160 @@
+//! What a volume holds, from its directory listings: current copies, histories, the rest.
+
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
+
+use super::{
+    dir::{Dir, OWN, VERSIONS},
+    error::{At, VolumeError},
+    name::{ArtifactName, EXTENSION},
+    version::{self, VersionId, VersionKind},
+    worker::Pulse,
+};
+
+/// A current copy as `stat` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyEntry {
+    pub name: ArtifactName,
+    pub size: u64,
+    /// Modification time in nanoseconds since 1970, and change time likewise.
+    pub modified: i128,
+    pub changed: i128,
+    pub inode: u64,
+}
+
+/// A version as `stat` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionEntry {
+    pub name: ArtifactName,
+    pub id: VersionId,
+    pub kind: VersionKind,
+    pub size: u64,
+    pub modified: i64,
+}
+
+/// One volume's listing, sorted by name (versions: by name, then newest first).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    pub copies: Vec<CopyEntry>,
+    pub versions: Vec<VersionEntry>,
+    pub trash_bytes: u64,
+    /// Names of what is neither a copy nor a lock nor ours; the first few.
+    pub other: Vec<String>,
+    pub other_count: u64,
+}
+
+/// At most this many names of other files are kept.
+const OTHER_KEPT: usize = 8;
+
+/// Lists the volume. Takes no lock and writes nothing.
+pub fn list(dir: &Dir, pulse: &Pulse) -> Result<Listing, VolumeError> {
+    let mut listing = Listing::default();
+    let mut inodes = std::collections::HashSet::new();
+    for_each_entry(dir.path(), pulse, &mut |entry| {
+        let file_name = entry.file_name();
+        let bytes = std::os::unix::ffi::OsStrExt::as_bytes(file_name.as_os_str());
+        if bytes == OWN.as_bytes() || bytes == VERSIONS.as_bytes() {
+            return Ok(());
+        }
+        let kind = entry.file_type().at("read", &entry.path())?;
+        match ArtifactName::of_file(&file_name) {
+            Some(name) if kind.is_file() => {
+                if let Some(metadata) = stat(entry)? {
+                    if metadata.nlink() > 1 {
+                        inodes.insert(metadata.ino());
+                    }
+                    listing.copies.push(CopyEntry {
+                        name,
+                        size: metadata.len(),
+                        modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
+                        changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
+                        inode: metadata.ino(),
+                    });
+                }
+            }
+            _ if kind.is_file() && bytes.ends_with(b".maif.lock") => {}
+            _ => {
+                listing.other_count += 1;
+                if listing.other.len() < OTHER_KEPT {
+                    listing.other.push(super::name::escape(bytes));
+                }
+            }
+        }
+        Ok(())
+    })?;
+    let versions = dir.versions();
+    for_each_entry(&versions, pulse, &mut |entry| {
+        let Some((name, id, kind)) = version::parse_file_name(&entry.file_name()) else {
+            listing.other_count += 1;
+            return Ok(());
+        };
+        if let Some(metadata) = stat(entry)?
+            // An archive that still is the current copy belongs to an unfinished put.
+            && !(metadata.nlink() > 1 && inodes.contains(&metadata.ino()))
+        {
+            listing.versions.push(VersionEntry {
+                name,
+                id,
+                kind,
+                size: metadata.len(),
+                modified: metadata.mtime(),
+            });
+        }
+        Ok(())
+    })
+    .or_else(|error| {
+        if error.is_not_found() {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })?;
+    let trash = dir.own("trash");
+    listing.trash_bytes = walkdir::WalkDir::new(&trash)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file())
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum();
+    listing.copies.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    listing
+        .versions
+        .sort_unstable_by(|a, b| (&a.name, b.id, b.kind).cmp(&(&b.name, a.id, a.kind)));
+    debug_assert!(EXTENSION.starts_with('.'));
+    Ok(listing)
+}
+
+/// Modification times of the directories whose change means that names came or went.
+pub fn directory_times(dir: &Dir) -> Result<[i128; 2], VolumeError> {
+    let time = |path: &Path| match fs::metadata(path) {
+        Ok(metadata) => Ok(nanos(metadata.mtime(), metadata.mtime_nsec())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error).at("read", path),
+    };
+    Ok([time(dir.path())?, time(&dir.versions())?])
+}
+
+fn for_each_entry(
+    directory: &Path,
+    pulse: &Pulse,
+    each: &mut dyn FnMut(&fs::DirEntry) -> Result<(), VolumeError>,
+) -> Result<(), VolumeError> {
+    for entry in fs::read_dir(directory).at("list", directory)? {
+        each(&entry.at("list", directory)?)?;
+        pulse.beat();
+    }
+    Ok(())
+}
+
+/// `None`: gone since it was listed.
+fn stat(entry: &fs::DirEntry) -> Result<Option<fs::Metadata>, VolumeError> {
+    match entry.metadata() {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at("read", &entry.path()),
+    }
+}
+
+pub fn nanos(seconds: i64, nanoseconds: i64) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+}

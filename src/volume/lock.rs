@@ -1,0 +1,117 @@
+//! flock(2) on lock files, interoperating with Python's `fcntl.flock` and with `flock(1)`.
+//!
+//! Only sidecars are ever locked (SMB makes flock mandatory). A lock file is never deleted and its
+//! content never trusted: it tells who took the lock last, for the words of a timeout. flock has
+//! no queue, so a waiter may be overtaken; it polls until its timeout.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Seek, Write},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use super::error::{At, VolumeError};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockMode {
+    Shared,
+    Exclusive,
+}
+
+/// A held lock; dropping it gives it back.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+/// Takes the lock if it is free. `Err` inside: who seems to hold it.
+pub fn try_lock(path: &Path, mode: LockMode) -> Result<Result<Lock, String>, VolumeError> {
+    // Open for writing: NFS grants exclusive locks only to such descriptors. Never truncating:
+    // what a holder wrote there is its own.
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .at("open the lock", path)?;
+    let taken = match mode {
+        LockMode::Shared => fs2::FileExt::try_lock_shared(&file),
+        LockMode::Exclusive => fs2::FileExt::try_lock_exclusive(&file),
+    };
+    match taken {
+        Ok(()) => {
+            if mode == LockMode::Exclusive {
+                // Informative only, so a failure to write it changes nothing.
+                let _ = file
+                    .set_len(0)
+                    .and_then(|()| file.rewind())
+                    .and_then(|()| writeln!(file, "{}", holder()));
+            }
+            Ok(Ok(Lock {
+                file,
+                path: path.to_owned(),
+            }))
+        }
+        Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
+            let mut who = String::new();
+            let _ = file.take(200).read_to_string(&mut who);
+            let who = who.trim();
+            Ok(Err(
+                if who.is_empty() || who.chars().any(char::is_control) {
+                    "a process that left no name".to_owned()
+                } else {
+                    who.to_owned()
+                },
+            ))
+        }
+        Err(error) => Err(error).at("lock", path),
+    }
+}
+
+/// Polls until `deadline`; between two tries it sleeps 2 ms, then ever longer up to 50 ms.
+pub fn poll<T, E>(
+    timeout: Duration,
+    mut attempt: impl FnMut() -> Result<Result<T, String>, E>,
+) -> Result<Result<T, String>, E> {
+    let deadline = Instant::now() + timeout;
+    let mut pause = Duration::from_millis(2);
+    loop {
+        match attempt()? {
+            Ok(lock) => return Ok(Ok(lock)),
+            Err(holder) if Instant::now() >= deadline => return Ok(Err(holder)),
+            Err(_) => std::thread::sleep(pause),
+        }
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// This process, in words: `host pid 123 since 2026-03-11T09:15:00Z`.
+fn holder() -> String {
+    format!(
+        "{} pid {} since {}",
+        host(),
+        std::process::id(),
+        chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    )
+}
+
+/// Name of this machine.
+pub fn host() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
