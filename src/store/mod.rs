@@ -1,4 +1,12 @@
 //! The grid: partitions × replicas, and what is done to single artifacts.
 
 pub mod config;
+pub mod error;
+pub mod grid;
+pub mod judge;
 pub mod placement;
+pub mod state;
+
+pub use config::{Config, ConfigError, Environment};
+pub use error::StoreError;
+pub use grid::{Access, Slot, Store};

@@ -1,0 +1,447 @@
+//! Opening a store: its volumes, who they are, and whether each may be used.
+//!
+//! A volume is used only when its mark carries this store's id, the expected label and our layout.
+//! Everything else is shown with its reason, never written and never counted as empty.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use super::{
+    config::{Config, PartitionConfig, Placement, Role},
+    error::StoreError,
+    placement,
+    state::VolumeState,
+};
+use crate::{
+    clock::SharedClock,
+    volume::{
+        ArtifactName, Identity, Lane, Layout, LayoutPartition, Membership, Volume, VolumeError,
+        identity,
+    },
+};
+
+/// Whether this process may change anything. Held here, in the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    ReadOnly,
+    Write,
+}
+
+/// One place of the grid.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    pub volume: Arc<Volume>,
+    /// Index of its partition.
+    pub partition: usize,
+    pub state: VolumeState,
+    /// Why it is not `Ok`.
+    pub reason: Option<String>,
+    pub identity: Option<Identity>,
+}
+
+impl Slot {
+    pub fn label(&self) -> &str {
+        self.volume.label()
+    }
+
+    /// Whether its copies may be a reference and count for a quorum.
+    pub fn counts(&self) -> bool {
+        self.state.is_readable() && self.state != VolumeState::Joining
+    }
+
+    /// Whether commits may go there.
+    pub fn is_writable(&self) -> bool {
+        matches!(
+            self.state,
+            VolumeState::Ok | VolumeState::Joining | VolumeState::Full
+        )
+    }
+}
+
+/// An opened store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    config: Arc<Config>,
+    clock: SharedClock,
+    access: Access,
+    /// In label order of the grid: partition by partition, replica by replica.
+    slots: Arc<[Slot]>,
+    id: Option<Arc<str>>,
+}
+
+impl Store {
+    /// Opens the store. Reads only, waits for no volume longer than its timeout.
+    pub fn open(config: Arc<Config>, clock: SharedClock, access: Access) -> Self {
+        let volumes = volumes(&config);
+        let pending: Vec<_> = volumes
+            .iter()
+            .map(|(_, volume)| volume.start(Lane::Short, |dir, _| read_identity(dir)))
+            .collect();
+        let found: Vec<_> = pending
+            .into_iter()
+            .map(crate::volume::Pending::wait)
+            .collect();
+        let id = store_id(&found);
+        let layout_number = found
+            .iter()
+            .filter_map(|result| result.as_ref().ok()?.identity.as_ref())
+            .filter(|identity| Some(&*identity.store) == id.as_deref())
+            .map(|identity| identity.layout.number)
+            .max();
+        let mut seen = BTreeMap::new();
+        let slots = volumes
+            .into_iter()
+            .zip(found)
+            .map(|((partition, volume), found)| {
+                let (state, reason, identity) = match found {
+                    Err(error) => (VolumeState::Unreachable, Some(unreachable(&error)), None),
+                    Ok(marks) => {
+                        let other = seen.insert(marks.place, volume.label().clone());
+                        let (state, reason) = match other {
+                            Some(other) => (
+                                VolumeState::Foreign,
+                                Some(format!("it is the same directory as volume {other}")),
+                            ),
+                            None => judge(
+                                &config,
+                                volume.label(),
+                                volume.path(),
+                                &marks,
+                                id.as_deref(),
+                                layout_number,
+                            ),
+                        };
+                        (state, reason, marks.identity)
+                    }
+                };
+                Slot {
+                    volume,
+                    partition,
+                    state,
+                    reason,
+                    identity,
+                }
+            })
+            .collect();
+        Self {
+            config,
+            clock,
+            access,
+            slots,
+            id: id.map(Into::into),
+        }
+    }
+
+    /// The same volumes, looked at again (a mount came back, another host marked one).
+    #[must_use]
+    pub fn reopened(&self) -> Self {
+        Self::open(Arc::clone(&self.config), self.clock.clone(), self.access)
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The store's id; `None` while no volume is marked.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    pub fn partitions(&self) -> &[PartitionConfig] {
+        &self.config.partition
+    }
+
+    /// The replicas of a partition.
+    pub fn replicas(&self, partition: usize) -> impl Iterator<Item = &Slot> {
+        self.slots
+            .iter()
+            .filter(move |slot| slot.partition == partition)
+    }
+
+    pub fn slot(&self, label: &str) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.label() == label)
+    }
+
+    /// Index of the artifact's home partition.
+    pub fn home(&self, name: &ArtifactName) -> usize {
+        match self.config.store.placement {
+            Placement::Md5Modulo | Placement::Rendezvous => {
+                placement::md5_modulo(name, self.config.partition.len())
+            }
+        }
+    }
+
+    /// Refuses unless this process may change the store.
+    pub fn require_write(&self) -> Result<(), StoreError> {
+        if self.config.node.role == Role::Follower {
+            return Err(StoreError::ReadOnly { who: "follower" });
+        }
+        if self.access == Access::ReadOnly {
+            return Err(StoreError::ReadOnly { who: "process" });
+        }
+        Ok(())
+    }
+
+    /// Refuses when a volume's layout differs from ours: then placement itself is in doubt.
+    pub fn require_same_layout(&self) -> Result<(), StoreError> {
+        let different = self
+            .slots
+            .iter()
+            .find(|slot| slot.state == VolumeState::Foreign);
+        different.map_or(Ok(()), |slot| Err(not_usable(slot)))
+    }
+}
+
+/// The error that says why a slot cannot be used.
+pub fn not_usable(slot: &Slot) -> StoreError {
+    StoreError::NotUsable {
+        label: slot.label().to_owned(),
+        path: slot.volume.path().display().to_string(),
+        state: slot.state.word(),
+        reason: slot.reason.clone().unwrap_or_default(),
+    }
+}
+
+fn volumes(config: &Config) -> Vec<(usize, Arc<Volume>)> {
+    let mut volumes = Vec::new();
+    for (index, partition) in config.partition.iter().enumerate() {
+        for (number, path) in partition.replicas.iter().enumerate() {
+            let label = format!("{}.{}", partition.name, number + 1);
+            let volume = Volume::new(&label, path, config.store.volume_timeout);
+            volumes.push((index, Arc::new(volume)));
+        }
+    }
+    volumes
+}
+
+/// Device and inode: two paths with the same are one directory.
+type Place = (u64, u64);
+
+/// What opening learns of one volume.
+#[derive(Debug)]
+struct Marks {
+    identity: Option<Identity>,
+    place: Place,
+    read_only: bool,
+}
+
+fn read_identity(dir: &crate::volume::Dir) -> Result<Marks, VolumeError> {
+    use std::os::unix::fs::MetadataExt;
+
+    use crate::volume::At;
+    let identity = Identity::read(dir)?;
+    let metadata = std::fs::metadata(dir.path()).at("read", dir.path())?;
+    let read_only = rustix::fs::statvfs(dir.path())
+        .at("ask", dir.path())?
+        .f_flag
+        .contains(rustix::fs::StatVfsMountFlags::RDONLY);
+    Ok(Marks {
+        identity,
+        place: (metadata.dev(), metadata.ino()),
+        read_only,
+    })
+}
+
+/// The id that most volumes carry; among equals the one seen first in label order.
+fn store_id(found: &[Result<Marks, VolumeError>]) -> Option<String> {
+    let ids = || {
+        found
+            .iter()
+            .filter_map(|result| Some(&result.as_ref().ok()?.identity.as_ref()?.store))
+    };
+    let mut best: Option<(&String, usize)> = None;
+    for id in ids() {
+        let count = ids().filter(|other| *other == id).count();
+        if best.is_none_or(|(_, most)| count > most) {
+            best = Some((id, count));
+        }
+    }
+    best.map(|(id, _)| id.clone())
+}
+
+fn judge(
+    config: &Config,
+    label: &str,
+    path: &Path,
+    marks: &Marks,
+    store: Option<&str>,
+    layout_number: Option<u64>,
+) -> (VolumeState, Option<String>) {
+    let Some(identity) = &marks.identity else {
+        return (
+            VolumeState::Unmarked,
+            Some(format!(
+                "{} has no mark of this store; is it mounted?",
+                path.display()
+            )),
+        );
+    };
+    let foreign = |reason: String| (VolumeState::Foreign, Some(reason));
+    if Some(&*identity.store) != store {
+        return foreign(format!(
+            "{} belongs to another store ({})",
+            path.display(),
+            identity.store_name
+        ));
+    }
+    if identity.label != label {
+        return foreign(format!(
+            "{} is marked as volume {}, the configuration calls it {label}",
+            path.display(),
+            identity.label
+        ));
+    }
+    if let Some(difference) = layout_difference(&identity.layout, config, layout_number) {
+        return foreign(format!(
+            "the layout on {} differs: {difference}",
+            path.display()
+        ));
+    }
+    if marks.read_only {
+        return (
+            VolumeState::ReadOnly,
+            Some(format!("{} is mounted read-only", path.display())),
+        );
+    }
+    match identity.state {
+        Membership::Active => (VolumeState::Ok, None),
+        Membership::Joining => (
+            VolumeState::Joining,
+            Some("it counts for nothing until a repair of it has finished".to_owned()),
+        ),
+    }
+}
+
+/// In words, the first thing in which a volume's layout is not the configuration's.
+fn layout_difference(layout: &Layout, config: &Config, newest: Option<u64>) -> Option<String> {
+    let ours = layout_of(config, layout.number, &[]);
+    if newest.is_some_and(|newest| newest != layout.number) {
+        return Some(format!(
+            "it has number {}, others have {}",
+            layout.number,
+            newest.unwrap_or_default()
+        ));
+    }
+    let names = |layout: &Layout| {
+        layout
+            .partition
+            .iter()
+            .map(|p| format!("{}×{}", p.name, p.replicas))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let differs = |what: &str, there: &str, here: &str| {
+        (there != here).then(|| format!("{what} is {there} there and {here} in the configuration"))
+    };
+    differs("placement", &layout.placement, &ours.placement)
+        .or_else(|| differs("partitions × replicas", &names(layout), &names(&ours)))
+        .or_else(|| differs("write_quorum", &layout.write_quorum, &ours.write_quorum))
+        .or_else(|| differs("control", &layout.control, &ours.control))
+        .or_else(|| {
+            differs(
+                "leases",
+                &layout.leases.to_string(),
+                &ours.leases.to_string(),
+            )
+        })
+}
+
+/// The configuration as a layout. `ids` are the stable ids of its partitions.
+pub fn layout_of(config: &Config, number: u64, ids: &[String]) -> Layout {
+    Layout {
+        number,
+        placement: config.store.placement.word().to_owned(),
+        write_quorum: config.store.write_quorum.to_string(),
+        control: config.store.control.clone(),
+        leases: config.leader.enabled,
+        partition: config
+            .partition
+            .iter()
+            .enumerate()
+            .map(|(index, partition)| LayoutPartition {
+                name: partition.name.clone(),
+                id: ids.get(index).cloned().unwrap_or_default(),
+                weight: partition.weight,
+                replicas: u16::try_from(partition.replicas.len()).unwrap_or(u16::MAX),
+            })
+            .collect(),
+    }
+}
+
+fn unreachable(error: &VolumeError) -> String {
+    match error {
+        VolumeError::NoAnswer { waited, .. } => format!("no answer for {} s", waited.as_secs()),
+        error => error.to_string(),
+    }
+}
+
+/// Marks every volume of a new store. Existing files stay as they are: adopting moves nothing.
+///
+/// Refuses a directory that carries a mark already; `init` of the same configuration after a
+/// crash goes on where it was, because marks of this run are recognised by the store's id.
+pub fn mark_all(config: &Config, clock: &SharedClock) -> Result<String, StoreError> {
+    let volumes = volumes(config);
+    let mut places = BTreeMap::new();
+    for (_, volume) in &volumes {
+        std::fs::create_dir_all(volume.path()).map_err(|source| VolumeError::Io {
+            action: "create",
+            path: volume.path().to_owned(),
+            source,
+        })?;
+        let marks = volume.run(Lane::Short, |dir, _| read_identity(dir))?;
+        if let Some(identity) = marks.identity {
+            return Err(StoreError::Usage(format!(
+                "{} is already volume {} of the store {}; use its configuration",
+                volume.path().display(),
+                identity.label,
+                identity.store_name
+            )));
+        }
+        if let Some(other) = places.insert(marks.place, volume.label().clone()) {
+            return Err(StoreError::Usage(format!(
+                "{} and {other} are one directory: {}",
+                volume.label(),
+                volume.path().display()
+            )));
+        }
+    }
+    let store = identity::new_id()?;
+    let ids: Vec<String> = config
+        .partition
+        .iter()
+        .map(|_| identity::new_id())
+        .collect::<Result<_, _>>()?;
+    let layout = layout_of(config, 1, &ids);
+    for (_, volume) in &volumes {
+        let mut identity = Identity {
+            schema: 1,
+            store: store.clone(),
+            store_name: config.store.name.clone(),
+            label: volume.label().to_string(),
+            instance: identity::new_id()?,
+            state: Membership::Active,
+            marked_at: clock
+                .now()
+                .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            layout: layout.clone(),
+            probe: None,
+        };
+        volume.run(Lane::Short, move |dir, _| {
+            identity::prepare(dir)?;
+            identity.probe = Some(crate::volume::probe::probe(dir)?);
+            identity.write(dir)
+        })?;
+    }
+    Ok(store)
+}
