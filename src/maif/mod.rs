@@ -1,8 +1,16 @@
-//! The MAIF file format.
-mod digest;
-pub use digest::Digest;
+//! Secure MAIF 2.1, byte by byte: reading, strict verification, writing. Knows nothing else.
 
-/// Placeholder until the format lands.
-#[derive(Debug, thiserror::Error)]
-#[error("maif")]
-pub struct MaifError;
+pub mod class;
+mod digest;
+mod error;
+pub mod json;
+pub mod layout;
+pub mod shape;
+pub mod verify;
+
+pub use class::{Class, Problem, Verdict};
+pub use digest::Digest;
+pub use error::MaifError;
+pub use layout::{BlockHeader, BlockType, FileHeader};
+pub use shape::{QuickLook, quick};
+pub use verify::{PublicKey, Signer, Verification, verify};

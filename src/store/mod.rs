@@ -1,9 +1,12 @@
 //! The grid: partitions × replicas, and what is done to single artifacts.
 
+pub mod commit;
 pub mod config;
 pub mod error;
 pub mod grid;
+pub mod hold;
 pub mod judge;
+pub mod peek;
 pub mod placement;
 pub mod state;
 
