@@ -109,9 +109,12 @@ impl Problem {
     pub fn primary(problems: &[Self]) -> Class {
         problems
             .iter()
-            .min_by_key(|problem| match problem.late {
-                true => (Class::BadProvenance, true),
-                false => (problem.class, false),
+            .min_by_key(|problem| {
+                if problem.late {
+                    (Class::BadProvenance, true)
+                } else {
+                    (problem.class, false)
+                }
             })
             .map_or(Class::Valid, |problem| problem.class)
     }

@@ -68,7 +68,9 @@ impl PublicKey {
     /// Verifies a message given in parts.
     pub fn verifies(&self, message: &[&[u8]], signature: &[u8; 64]) -> bool {
         self.stream(signature).is_some_and(|mut stream| {
-            message.iter().for_each(|part| stream.update(part));
+            for part in message {
+                stream.update(part);
+            }
             stream.finalize_and_verify().is_ok()
         })
     }
