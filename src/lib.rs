@@ -5,11 +5,13 @@
 //! never knows a terminal; the console and the command line drive the same functions.
 
 pub mod backup;
+pub mod cli;
 pub mod clock;
 pub mod journal;
 pub mod maif;
 pub mod plan;
 pub mod progress;
+pub mod report;
 pub mod store;
 pub mod survey;
 pub mod volume;

@@ -7,6 +7,7 @@ use std::{
     fs::File,
     os::{fd::AsRawFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{
@@ -52,22 +53,40 @@ pub fn hold_name(
     mode: LockMode,
 ) -> Result<Held, StoreError> {
     let mut held = Held::default();
+    let timeout = store.config().store.lock_timeout;
     for slot in slots {
-        held.locks.extend(take(
-            store,
-            slot,
-            Path::new(OWN).join("store.lock"),
-            LockMode::Shared,
-            "the store",
-        )?);
+        let file = Path::new(OWN).join("store.lock");
+        held.locks
+            .extend(take(slot, &file, LockMode::Shared, timeout, "the store")?);
     }
     for slot in slots {
         let file = PathBuf::from(name.lock_file_name());
         if is_inherited(name, &slot.volume.path().join(&file)) {
             continue;
         }
-        held.locks
-            .extend(take(store, slot, file, mode, &format!("artifact {name}"))?);
+        held.locks.extend(take(
+            slot,
+            &file,
+            mode,
+            timeout,
+            &format!("artifact {name}"),
+        )?);
+    }
+    Ok(held)
+}
+
+/// Takes the artifact's lock alone, for a process that does its own writing under it.
+pub fn hold_only_name(
+    slots: &[&Slot],
+    name: &ArtifactName,
+    mode: LockMode,
+    timeout: Duration,
+) -> Result<Held, StoreError> {
+    let mut held = Held::default();
+    for slot in slots {
+        let file = PathBuf::from(name.lock_file_name());
+        let what = format!("artifact {name}");
+        held.locks.extend(take(slot, &file, mode, timeout, &what)?);
     }
     Ok(held)
 }
@@ -80,22 +99,22 @@ pub fn hold_store(store: &Store, slots: &[&Slot], mode: LockMode) -> Result<Held
         ("store.lock", mode, "the store"),
     ] {
         for slot in slots {
-            held.locks
-                .extend(take(store, slot, Path::new(OWN).join(file), mode, what)?);
+            let file = Path::new(OWN).join(file);
+            let timeout = store.config().store.lock_timeout;
+            held.locks.extend(take(slot, &file, mode, timeout, what)?);
         }
     }
     Ok(held)
 }
 
 fn take(
-    store: &Store,
     slot: &Slot,
-    file: PathBuf,
+    file: &Path,
     mode: LockMode,
+    timeout: Duration,
     what: &str,
 ) -> Result<Option<Lock>, StoreError> {
-    let timeout = store.config().store.lock_timeout;
-    match slot.volume.lock(&file, mode, timeout)? {
+    match slot.volume.lock(file, mode, timeout)? {
         Ok(lock) => Ok(Some(lock)),
         Err(holder) => Err(StoreError::Locked {
             what: format!("{what} ({})", slot.volume.path().join(file).display()),

@@ -3,11 +3,13 @@
 pub mod commit;
 pub mod config;
 pub mod error;
+pub mod fetch;
 pub mod grid;
 pub mod hold;
 pub mod judge;
 pub mod peek;
 pub mod placement;
+pub mod prepare;
 pub mod state;
 
 pub use config::{Config, ConfigError, Environment};

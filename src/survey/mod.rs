@@ -1,5 +1,8 @@
 //! Reading what is there: every artifact on every volume, and every name that a history knows.
 
+mod findings;
 pub mod model;
+mod scan;
 
 pub use model::*;
+pub use scan::{Scope, survey};

@@ -118,6 +118,8 @@ pub struct VersionView {
     pub id: VersionId,
     pub kind: VersionKind,
     pub size: u64,
+    /// Modification time of the file: when these bytes were written; seconds since 1970.
+    pub written: i64,
     /// A volume that holds it.
     pub volume: VolumeIndex,
     /// How many volumes hold it.

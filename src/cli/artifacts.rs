@@ -1,0 +1,534 @@
+//! Commands on single artifacts, and the lists of them.
+
+use std::{
+    io::Write, os::unix::process::ExitStatusExt, path::PathBuf, process::Command as Process,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    Context, Exit,
+    args::{Get, Lock, Put},
+    shown,
+};
+use crate::{
+    maif::Verdict,
+    progress::Task,
+    report::text,
+    store::{
+        Slot, Store, StoreError,
+        commit::{Committed, Condition},
+        fetch, hold,
+        prepare::{self, Input},
+    },
+    survey::{self, Scope, Survey, VersionView},
+    volume::{ArtifactName, Level, LockMode, VersionId, VersionKind},
+};
+
+/// `put`
+pub fn put(context: &Context<'_>, put: &Put) -> Result<u8, StoreError> {
+    let name = context.new_name(&put.name)?;
+    let condition = match put.if_generation.as_deref() {
+        None => Condition::Always,
+        Some("absent") => Condition::Absent,
+        Some(number) => Condition::Generation(number.parse().map_err(|_| {
+            StoreError::Usage(format!(
+                "--if-generation takes a number or \"absent\", not {number:?}"
+            ))
+        })?),
+    };
+    let mut stdin = std::io::stdin();
+    let input = match (&put.texts[..], &put.file, &put.stdin) {
+        ([_, ..], ..) => Input::Texts(&put.texts),
+        (_, Some(path), _) => Input::File(path),
+        (_, _, Some(_)) => Input::Stream(&mut stdin),
+        _ => {
+            return Err(StoreError::Usage(
+                "give --text, --file or - for standard input".to_owned(),
+            ));
+        }
+    };
+    let store = context.open(true)?;
+    store.require_write()?;
+    let prepared = prepare::prepare(input, &store.config().sign, store.clock().as_ref())?;
+    let committed = store.put(
+        &name,
+        prepared.file.path(),
+        prepared.sha256,
+        condition,
+        &|_| Ok(()),
+    )?;
+    Ok(report(context, &committed, "stored"))
+}
+
+/// Prints what a change did; its exit code.
+fn report(context: &Context<'_>, committed: &Committed, verb: &str) -> u8 {
+    if context.output.is_json() {
+        let copies: Vec<Value> = committed
+            .copies
+            .iter()
+            .map(|copy| match &copy.result {
+                Ok(()) => json!({"volume": copy.volume, "state": "ok"}),
+                Err(why) => json!({"volume": copy.volume, "state": "missing", "error": why}),
+            })
+            .collect();
+        let mut document = json!({
+            "name": committed.name.json(),
+            "generation": committed.generation,
+            "version": committed.version,
+            "copies": copies,
+        });
+        if let (Value::Object(members), Some(hex)) = (&mut document, committed.name.json_hex()) {
+            members.insert("name_hex".to_owned(), hex.into());
+        }
+        context.output.json(document);
+    } else {
+        let written: Vec<&str> = committed
+            .copies
+            .iter()
+            .filter(|copy| copy.result.is_ok())
+            .map(|copy| &*copy.volume)
+            .collect();
+        let archived = committed.version.map_or_else(String::new, |id| {
+            format!(", the copy before is version {id}")
+        });
+        context.output.line(&format!(
+            "{} {verb} on {} as generation {}{archived}",
+            committed.name,
+            written.join(", "),
+            committed.generation
+        ));
+    }
+    for copy in &committed.copies {
+        if let Err(why) = &copy.result {
+            context
+                .output
+                .say(&format!("not on {}: {why}", copy.volume));
+        }
+    }
+    if committed.is_complete() {
+        Exit::DONE
+    } else {
+        Exit::PARTIAL
+    }
+}
+
+/// `get`
+pub fn get(context: &Context<'_>, get: &Get) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    let name = context.name(&get.name)?;
+    let fetched = fetch_any(&store, &name, get.version.as_deref())?;
+    if let Some(path) = &get.output {
+        fetch::deliver(&fetched, path)?;
+        context.output.say(&format!(
+            "{} from {}, verified, in {}",
+            text::size(fetched.verification.size),
+            fetched.volume,
+            shown(path)
+        ));
+    } else {
+        let mut file = std::fs::File::open(fetched.file.path())
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        let mut out = std::io::stdout().lock();
+        std::io::copy(&mut file, &mut out)
+            .and_then(|_| out.flush())
+            .map_err(|error| {
+                StoreError::Failed(format!("cannot write to standard output: {error}"))
+            })?;
+    }
+    Ok(Exit::DONE)
+}
+
+fn fetch_any(
+    store: &Store,
+    name: &ArtifactName,
+    version: Option<&str>,
+) -> Result<fetch::Fetched, StoreError> {
+    match version {
+        None => store.fetch(name),
+        Some(id) => {
+            let id: VersionId =
+                id.parse()
+                    .map_err(|error: crate::volume::version::BadVersionId| {
+                        StoreError::Usage(error.to_string())
+                    })?;
+            store.fetch_version(name, id)
+        }
+    }
+}
+
+/// Runs `look` on the bytes of an artifact of the store.
+pub fn with_copy(
+    context: &Context<'_>,
+    name: &str,
+    version: Option<&str>,
+    look: impl FnOnce(&str, PathBuf) -> Result<u8, StoreError>,
+) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    let name = context.name(name)?;
+    let fetched = fetch_any(&store, &name, version)?;
+    look(&name.json(), fetched.file.path().to_owned())
+}
+
+/// `rm`
+pub fn remove(
+    context: &Context<'_>,
+    names: &[String],
+    yes: bool,
+    dry_run: bool,
+) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    let mut found = Vec::new();
+    let mut code = Exit::DONE;
+    for name in names {
+        let name = context.name(name)?;
+        let (_, judgement) = store.judge(&name);
+        if judgement.vanished || judgement.removed {
+            context.output.say(&format!("no such artifact: {name}"));
+            code = Exit::PARTIAL;
+        } else {
+            context.output.say(&format!(
+                "archive {name} and mark it removed on every replica of its partition"
+            ));
+            found.push(name);
+        }
+    }
+    if found.is_empty() {
+        return Err(StoreError::NotFound {
+            kind: "artifact",
+            what: names.join(", "),
+        });
+    }
+    if dry_run {
+        return Ok(code);
+    }
+    store.require_write()?;
+    if !yes {
+        let word = match found.as_slice() {
+            [one] => one.as_str().unwrap_or("yes"),
+            _ => "remove",
+        };
+        super::confirm::typed(word)?;
+    }
+    for name in &found {
+        let committed = store.remove(name, &|_| Ok(()))?;
+        code = code.max(report(context, &committed, "removed"));
+    }
+    Ok(code)
+}
+
+fn presence(store: &Store) -> Result<Survey, StoreError> {
+    let scope = Scope {
+        level: Level::Presence,
+        ..Scope::default()
+    };
+    survey::survey(store, &scope, &Task::new())
+}
+
+/// `ls`
+pub fn list(context: &Context<'_>, pattern: Option<&str>) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    let survey = presence(&store)?;
+    let rows = survey.artifacts.iter().enumerate().filter(|(_, artifact)| {
+        !artifact.removed && pattern.is_none_or(|pattern| matches(pattern, &artifact.name.json()))
+    });
+    if context.output.is_json() {
+        let artifacts: Vec<Value> = rows
+            .map(|(row, artifact)| {
+                let copy = artifact.shown_copy();
+                let mut entry = json!({
+                    "name": artifact.name.json(),
+                    "size": copy.and_then(|c| c.size),
+                    "modified": copy.map(|c| text::rfc3339_seconds(c.modified)),
+                    "partition": survey.partitions.get(usize::from(artifact.home))
+                        .map(|p| p.name.to_string()),
+                    "versions": archived(survey.history(row)),
+                    "state": artifact.state,
+                });
+                if let (Value::Object(members), Some(hex)) = (&mut entry, artifact.name.json_hex())
+                {
+                    members.insert("name_hex".to_owned(), hex.into());
+                }
+                entry
+            })
+            .collect();
+        context.output.json(json!({ "artifacts": artifacts }));
+        return Ok(Exit::DONE);
+    }
+    let mut listed = 0u64;
+    for (row, artifact) in rows {
+        listed += 1;
+        let copy = artifact.shown_copy();
+        let size = copy
+            .and_then(|c| c.size)
+            .map_or_else(|| "–".to_owned(), text::size);
+        let modified = copy
+            .and_then(|c| chrono::DateTime::from_timestamp(c.modified, 0))
+            .map_or_else(String::new, text::local);
+        let state = match artifact.state {
+            survey::ArtifactState::Ok => "",
+            state => state.word(),
+        };
+        context.output.line(&format!(
+            "{size:>10}  {modified:<25}  {:<6} {:>3}  {} {state}",
+            survey
+                .partitions
+                .get(usize::from(artifact.home))
+                .map_or("?", |p| &p.name),
+            archived(survey.history(row)),
+            artifact.name,
+        ));
+    }
+    context
+        .output
+        .say(&text::plural(listed, "artifact", "artifacts"));
+    Ok(Exit::DONE)
+}
+
+fn archived(history: &[VersionView]) -> usize {
+    history
+        .iter()
+        .filter(|version| version.kind == VersionKind::Copy)
+        .count()
+}
+
+/// `*` any characters, `?` one.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
+    // The last `*` passed, and how much of the text it has taken.
+    let mut star: Option<(usize, usize)> = None;
+    let (mut p, mut t) = (0, 0);
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(c) if *c == '?' || text.get(t) == Some(c) => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    p = at + 1;
+                    t = taken + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern
+        .get(p..)
+        .is_none_or(|rest| rest.iter().all(|c| *c == '*'))
+}
+
+/// `versions NAME`
+pub fn versions(context: &Context<'_>, name: &str) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    let name = context.name(name)?;
+    let survey = presence(&store)?;
+    let Some(row) = survey.find(&name) else {
+        return Err(StoreError::NotFound {
+            kind: "artifact",
+            what: name.to_string(),
+        });
+    };
+    let history = survey.history(row);
+    let mut entries = Vec::new();
+    for (n, version) in history.iter().enumerate() {
+        let from = history.get(n + 1).map_or_else(
+            || text::rfc3339_seconds(version.written),
+            |older| text::rfc3339(older.id.time()),
+        );
+        entries.push((version, from, text::rfc3339(version.id.time())));
+    }
+    let current = survey
+        .artifacts
+        .get(row)
+        .filter(|artifact| !artifact.removed)
+        .and_then(|artifact| artifact.shown_copy());
+    if context.output.is_json() {
+        let versions: Vec<Value> = entries
+            .iter()
+            .map(|(version, from, until)| {
+                version_json(&store, &survey, &name, version, from, until)
+            })
+            .collect();
+        context.output.json(json!({
+            "name": name.json(),
+            "current": current.map(|copy| json!({
+                "size": copy.size,
+                "written": text::rfc3339_seconds(copy.modified),
+                "generation": copy.generation,
+            })),
+            "versions": versions,
+        }));
+        return Ok(Exit::DONE);
+    }
+    if let Some(copy) = current {
+        context.output.line(&format!(
+            "{:<20}  {:>10}  since {}",
+            "current",
+            text::size(copy.size.unwrap_or(0)),
+            text::rfc3339_seconds(copy.modified)
+        ));
+    }
+    for (version, from, until) in entries {
+        let what = match version.kind {
+            VersionKind::Copy => text::size(version.size),
+            VersionKind::Removal => "removed".to_owned(),
+        };
+        context.output.line(&format!(
+            "{:<20}  {what:>10}  {from} – {until}",
+            version.id.to_string()
+        ));
+    }
+    Ok(Exit::DONE)
+}
+
+fn version_json(
+    store: &Store,
+    survey: &Survey,
+    name: &ArtifactName,
+    version: &VersionView,
+    from: &str,
+    until: &str,
+) -> Value {
+    if version.kind == VersionKind::Removal {
+        return json!({
+            "id": version.id, "removed": true, "written": until,
+            "current_from": null, "current_until": null, "size": null, "sha256": null,
+            "agent_did": null, "blocks": null, "kept_by": [], "backups": [],
+        });
+    }
+    let verification = store
+        .slot(survey.label(version.volume))
+        .and_then(|slot| store.verify_version(slot, name, version.id).ok());
+    json!({
+        "id": version.id,
+        "written": text::rfc3339_seconds(version.written),
+        "current_from": from,
+        "current_until": until,
+        "size": version.size,
+        "sha256": verification.as_ref().map(|v| v.sha256),
+        "agent_did": verification.as_ref().and_then(crate::maif::Verification::agent_did),
+        "blocks": verification.as_ref().map(|v| v.block_types.len()),
+        "intact": verification.as_ref().map(|v| v.verdict() == Verdict::Intact),
+        "kept_by": [],
+        "backups": [],
+    })
+}
+
+/// `partitions`
+pub fn partitions(context: &Context<'_>) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    let survey = presence(&store)?;
+    let warned = survey
+        .volumes
+        .iter()
+        .any(|volume| volume.state != survey::VolumeState::Ok)
+        || survey.partitions.iter().any(|p| p.misplaced > 0);
+    if context.output.is_json() {
+        context
+            .output
+            .json(crate::report::json::partitions(&survey));
+    } else {
+        for (number, partition) in survey.partitions.iter().enumerate() {
+            context.output.line(&format!(
+                "{:<8} {:>8} {:>12}  {:>7} of an even {:>7}{}",
+                partition.name,
+                text::count(partition.artifacts),
+                text::size(partition.bytes),
+                text::percent(partition.share),
+                text::percent(partition.expected_share),
+                if partition.misplaced > 0 {
+                    format!("  {} misplaced here", partition.misplaced)
+                } else {
+                    String::new()
+                }
+            ));
+            for volume in &survey.volumes {
+                if usize::from(volume.partition) != number {
+                    continue;
+                }
+                let free = volume.space.map_or_else(
+                    || "–".to_owned(),
+                    |s| format!("{} free", text::size(s.free)),
+                );
+                context.output.line(&format!(
+                    "  {:<8} {:<11} {:>8}  {free:<16} {}",
+                    volume.label,
+                    volume.state.word(),
+                    text::count(volume.artifacts),
+                    shown(&volume.path)
+                ));
+            }
+        }
+        context.output.say(&format!(
+            "placement {}, skew {:.2}",
+            survey.placement, survey.skew
+        ));
+    }
+    Ok(if warned { Exit::FINDINGS } else { Exit::DONE })
+}
+
+/// `lock NAME -- CMD…`
+pub fn lock(context: &Context<'_>, lock: &Lock) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    store.require_write()?;
+    let name = context.name(&lock.name)?;
+    let slots: Vec<&Slot> = store
+        .replicas(store.home(&name))
+        .filter(|slot| slot.is_writable())
+        .collect();
+    let mode = if lock.shared {
+        LockMode::Shared
+    } else {
+        LockMode::Exclusive
+    };
+    let timeout = lock.timeout.map_or(
+        store.config().store.lock_timeout,
+        std::time::Duration::from_secs,
+    );
+    let held = hold::hold_only_name(&slots, &name, mode, timeout)?;
+    let descriptors = held
+        .inheritable(&name)
+        .map_err(|error| StoreError::Failed(format!("cannot hand the lock on: {error}")))?;
+    let Some((program, arguments)) = lock.command.split_first() else {
+        return Err(StoreError::Usage("no command to run".to_owned()));
+    };
+    let status = Process::new(program)
+        .args(arguments)
+        .env(hold::INHERITED, descriptors)
+        .status()
+        .map_err(|error| {
+            StoreError::Failed(format!("cannot run {}: {error}", program.display()))
+        })?;
+    drop(held);
+    Ok(status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(Exit::FAILED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_a_shell_does() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("doc-*", "doc-7", true),
+            ("doc-?", "doc-77", false),
+            ("*-7*", "doc-7-7x", true),
+            ("a*b*c", "aXbYcZ", false),
+            ("é?", "éx", true),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! `status`, `survey`, `replicas`, and verifying the whole store.
+
+use serde_json::{Value, json};
+
+use super::{Context, Exit};
+use crate::{
+    progress::Task,
+    report::{self, reason, text},
+    store::{Access, Store, StoreError, config::Role},
+    survey::{
+        self, ArtifactState, ArtifactView, CopyState, Finding, Scope, Severity, Survey,
+        VolumeState,
+    },
+    volume::{ArtifactName, Level},
+};
+
+/// Surveys the store as a command does.
+fn take(store: &Store, level: Level, names: Vec<ArtifactName>) -> Result<Survey, StoreError> {
+    let mut names = names;
+    names.sort();
+    let scope = Scope {
+        level,
+        names,
+        known: Vec::new(),
+    };
+    survey::survey(store, &scope, &Task::new())
+}
+
+/// The exit code that findings give.
+fn code(findings: &[Finding]) -> u8 {
+    if findings.iter().any(|f| f.severity <= Severity::Warning) {
+        Exit::FINDINGS
+    } else {
+        Exit::DONE
+    }
+}
+
+/// Prints findings, worst first, each with its remedy.
+fn print_findings(context: &Context<'_>, findings: &[Finding]) {
+    for finding in findings {
+        context.output.line(&format!(
+            "{:<8}  {}",
+            finding.severity.word(),
+            finding.message
+        ));
+        context.output.line(&format!("          → {}", finding.remedy));
+    }
+}
+
+/// `status`
+pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    let survey = take(&store, Level::Quick, Vec::new())?;
+    let role = match (store.config().node.role, store.access()) {
+        (Role::Follower, _) => "follower",
+        (Role::Writer, Access::ReadOnly) => "writer (read-only)",
+        (Role::Writer, Access::Write) => "writer",
+    };
+    if context.output.is_json() {
+        let volumes: Vec<Value> = survey
+            .volumes
+            .iter()
+            .map(|volume| {
+                json!({
+                    "label": &*volume.label,
+                    "path": volume.path.to_string_lossy(),
+                    "state": volume.state,
+                    "reason": volume.reason,
+                })
+            })
+            .collect();
+        context.output.json(json!({
+            "store": store.config().store.name,
+            "config": context.environment().locate(false)?.file
+                .map(|file| file.to_string_lossy().into_owned()),
+            "role": role,
+            "lease": { "state": if store.config().leader.enabled { "unknown" } else { "free" } },
+            "volumes": volumes,
+            "summary": report::json::summary(&survey),
+            "findings": survey.findings,
+            "last_backup": Value::Null,
+            "jobs": [],
+        }));
+        return Ok(code(&survey.findings));
+    }
+    let volumes = survey.volumes.len();
+    let well = survey
+        .volumes
+        .iter()
+        .filter(|volume| volume.state == VolumeState::Ok)
+        .count();
+    context.output.line(&format!(
+        "{}  {} partitions, {volumes} volumes ({well} ok)  {role}",
+        store.config().store.name,
+        survey.partitions.len(),
+    ));
+    let summary: Vec<String> = survey
+        .summary()
+        .into_iter()
+        .filter(|(state, count)| *count > 0 || *state == ArtifactState::Ok)
+        .map(|(state, count)| format!("{} {}", text::count(count), state.word()))
+        .collect();
+    context.output.line(&format!(
+        "artifacts: {} (looked at quickly in {:.1} s)",
+        summary.join(", "),
+        survey.took.as_secs_f64()
+    ));
+    print_findings(context, &survey.findings);
+    if survey.findings.is_empty() {
+        context.output.line("nothing needs you");
+    }
+    Ok(code(&survey.findings))
+}
+
+/// `survey`, `replicas [NAME…]`
+pub fn replicas(
+    context: &Context<'_>,
+    names: &[String],
+    level: Level,
+    everything: bool,
+) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    let names: Vec<ArtifactName> = names
+        .iter()
+        .map(|name| context.name(name))
+        .collect::<Result<_, _>>()?;
+    let survey = take(&store, level, names.clone())?;
+    for name in &names {
+        if survey.find(name).is_none() {
+            return Err(StoreError::NotFound {
+                kind: "artifact",
+                what: name.to_string(),
+            });
+        }
+    }
+    let wanted = |artifact: &ArtifactView| names.is_empty() || names.contains(&artifact.name);
+    let findings: Vec<Finding> = survey
+        .findings
+        .iter()
+        .filter(|f| names.is_empty() || names.iter().any(|name| name.to_string() == f.subject))
+        .cloned()
+        .collect();
+    let worst = names
+        .iter()
+        .filter_map(|name| survey.artifacts.get(survey.find(name)?))
+        .any(|artifact| artifact.state != ArtifactState::Ok);
+    let code = if worst { Exit::FINDINGS } else { code(&findings) };
+    if context.output.is_json() {
+        context.output.json(report::json::survey(&survey, wanted));
+        return Ok(code);
+    }
+    for artifact in survey.artifacts.iter().filter(|a| !a.removed && wanted(a)) {
+        if names.is_empty() && !everything && artifact.state == ArtifactState::Ok {
+            continue;
+        }
+        print_artifact(context, &survey, artifact, !names.is_empty());
+    }
+    if names.is_empty() {
+        print_findings(context, &survey.findings);
+    }
+    let summary: Vec<String> = survey
+        .summary()
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(state, count)| format!("{} {}", text::count(count), state.word()))
+        .collect();
+    context.output.say(&format!(
+        "{} · looked {} in {:.1} s",
+        summary.join(", "),
+        match level {
+            Level::None | Level::Presence => "at listings",
+            Level::Quick => "quickly",
+            Level::Deep => "at every byte",
+        },
+        survey.took.as_secs_f64()
+    ));
+    Ok(code)
+}
+
+fn print_artifact(
+    context: &Context<'_>,
+    survey: &Survey,
+    artifact: &ArtifactView,
+    details: bool,
+) {
+    let copies: Vec<String> = artifact
+        .copies
+        .iter()
+        .map(|copy| {
+            let state = match copy.state {
+                CopyState::Ok => copy.checked.word(),
+                state => state.word(),
+            };
+            format!("{} {state}", survey.label(copy.volume))
+        })
+        .collect();
+    context.output.line(&format!(
+        "{:<11} {}  [{}]",
+        artifact.state.word(),
+        artifact.name,
+        copies.join(", ")
+    ));
+    if !details {
+        return;
+    }
+    if let Some(reference) = &artifact.reference {
+        context
+            .output
+            .line(&format!("            {}", reason::words(survey, reference)));
+    }
+    for copy in &artifact.copies {
+        context.output.line(&format!(
+            "            {:<8} {:<11} {:>10}  generation {}",
+            survey.label(copy.volume),
+            copy.state.word(),
+            copy.size.map_or_else(|| "–".to_owned(), text::size),
+            copy.generation
+                .map_or_else(|| "unknown".to_owned(), |g| g.to_string()),
+        ));
+    }
+}

@@ -1,0 +1,116 @@
+//! Where results and words go, and what the exit codes mean.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::args::Global;
+use crate::store::StoreError;
+
+/// Exit codes of the contract.
+pub struct Exit;
+
+impl Exit {
+    pub const DONE: u8 = 0;
+    /// Done; findings of severity warning or worse.
+    pub const FINDINGS: u8 = 1;
+    /// Bad usage or configuration; no store.
+    pub const USAGE: u8 = 2;
+    /// Refused.
+    pub const REFUSED: u8 = 3;
+    /// Done in part.
+    pub const PARTIAL: u8 = 4;
+    /// Could not be done.
+    pub const FAILED: u8 = 5;
+    pub const INTERRUPTED: u8 = 130;
+
+    pub const fn of(error: &StoreError) -> u8 {
+        match error {
+            StoreError::Config(_) | StoreError::Name(_) | StoreError::Usage(_) => Self::USAGE,
+            StoreError::ReadOnly { .. }
+            | StoreError::NotUsable { .. }
+            | StoreError::Locked { .. }
+            | StoreError::Changed(_)
+            | StoreError::NotConfirmed
+            | StoreError::Generation { .. } => Self::REFUSED,
+            StoreError::OutcomeUnknown { .. } => Self::PARTIAL,
+            StoreError::Cancelled(_) => Self::INTERRUPTED,
+            StoreError::Volume(_)
+            | StoreError::Maif(_)
+            | StoreError::NoQuorum { .. }
+            | StoreError::NotFound { .. }
+            | StoreError::NoIntactCopy { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Failed(_) => Self::FAILED,
+        }
+    }
+}
+
+/// Results to stdout, as words or as JSON; words about them to stderr.
+#[derive(Debug)]
+pub struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub const fn new(global: &Global) -> Self {
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+        }
+    }
+
+    pub const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// One document; `schema` is added in front.
+    pub fn json(&self, document: Value) {
+        let mut all = json!({ "schema": 1 });
+        if let (Value::Object(all), Value::Object(document)) = (&mut all, document) {
+            all.extend(document);
+        }
+        self.line(&all.to_string());
+    }
+
+    /// One line of results.
+    #[expect(
+        clippy::unused_self,
+        reason = "a method beside `json`, so that callers read alike"
+    )]
+    pub fn line(&self, line: &str) {
+        let mut out = std::io::stdout().lock();
+        // A reader that closed the pipe has seen enough; that is no failure of ours.
+        if writeln!(out, "{line}").is_err() {
+            std::process::exit(0);
+        }
+    }
+
+    /// Words about the result.
+    pub fn say(&self, words: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{words}");
+        }
+    }
+
+    /// Reports an error; its exit code.
+    pub fn error(&self, error: &StoreError) -> u8 {
+        let hint = error.hint();
+        if self.json {
+            self.json(json!({
+                "error": {
+                    "kind": error.kind(),
+                    "message": error.to_string(),
+                    "hint": hint,
+                }
+            }));
+        }
+        let mut stderr = std::io::stderr();
+        let _ = writeln!(stderr, "maifdeck: {error}");
+        if let Some(hint) = hint {
+            let _ = writeln!(stderr, "  {hint}");
+        }
+        Exit::of(error)
+    }
+}

@@ -1,0 +1,5 @@
+//! Words for people and documents for programs.
+
+pub mod json;
+pub mod reason;
+pub mod text;

@@ -1,0 +1,287 @@
+//! Reading one artifact: the bytes of a copy that verified, never of one that did not.
+//!
+//! Readers take no lock. A copy that fails verification may be one that a sketch is just saving in
+//! place, so it is read once more under the shared lock before the next copy is tried.
+
+use std::{fs, io::Write, ops::ControlFlow, path::PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::{
+    error::StoreError,
+    grid::{Access, Slot, Store, not_usable},
+    hold,
+    judge::{Facts, Judgement, Seen, judge},
+    peek,
+    state::{ArtifactState, CopyState, VolumeIndex},
+};
+use crate::{
+    maif::{PublicKey, Verdict, Verification, verify},
+    volume::{ArtifactName, At, Lane, LockMode, VersionId, VersionKind, VolumeError, dir},
+};
+
+/// Verified bytes in a temporary file, and where they came from.
+#[derive(Debug)]
+pub struct Fetched {
+    pub file: NamedTempFile,
+    pub verification: Verification,
+    /// Label of the volume.
+    pub volume: String,
+}
+
+impl Store {
+    /// Judges one artifact on its home, at level quick.
+    pub fn judge(&self, name: &ArtifactName) -> (Vec<Facts>, Judgement) {
+        self.judge_in(self.home(name), name)
+    }
+
+    fn judge_in(&self, partition: usize, name: &ArtifactName) -> (Vec<Facts>, Judgement) {
+        let slots: Vec<(VolumeIndex, &Slot)> = self
+            .slots()
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.partition == partition)
+            .map(|(n, slot)| (VolumeIndex(u16::try_from(n).unwrap_or(u16::MAX)), slot))
+            .collect();
+        let facts = peek::facts(&slots, name);
+        let quorum = self.config().store.write_quorum.of(slots.len());
+        let judgement = judge(&facts, quorum);
+        (facts, judgement)
+    }
+
+    /// The current copy.
+    pub fn fetch(&self, name: &ArtifactName) -> Result<Fetched, StoreError> {
+        self.require_same_layout()?;
+        let (facts, judgement) = self.judge(name);
+        if !judgement.vanished {
+            return self.fetch_judged(name, &facts, &judgement);
+        }
+        // Home knows neither a copy nor a removal: it may still lie where it was placed before.
+        let home = self.home(name);
+        for partition in (0..self.partitions().len()).filter(|p| *p != home) {
+            let (facts, judgement) = self.judge_in(partition, name);
+            if judgement.reference.is_some() {
+                return self.fetch_judged(name, &facts, &judgement);
+            }
+        }
+        Err(StoreError::NotFound {
+            kind: "artifact",
+            what: name.to_string(),
+        })
+    }
+
+    fn fetch_judged(
+        &self,
+        name: &ArtifactName,
+        facts: &[Facts],
+        judgement: &Judgement,
+    ) -> Result<Fetched, StoreError> {
+        if judgement.removed {
+            return Err(StoreError::NotFound {
+                kind: "artifact",
+                what: format!("{name} (it was removed; its versions are kept)"),
+            });
+        }
+        let no_copy = |why: String| StoreError::NoIntactCopy {
+            name: name.clone(),
+            why,
+        };
+        let Some(reference) = &judgement.reference else {
+            return Err(match judgement.state {
+                ArtifactState::Divergent => no_copy(
+                    "its copies contradict each other, and nothing says which is right".to_owned(),
+                ),
+                ArtifactState::Unreachable => {
+                    let blocked = facts.iter().find(|f| f.seen == Seen::Unreachable);
+                    blocked
+                        .and_then(|fact| self.slots().get(usize::from(fact.volume.0)))
+                        .map_or_else(|| no_copy("no volume answers".to_owned()), not_usable)
+                }
+                _ => no_copy("none of its newest generation is whole".to_owned()),
+            });
+        };
+        // The reference first, then every copy that agrees with it.
+        let mut order: Vec<VolumeIndex> = vec![reference.volume];
+        order.extend(
+            facts
+                .iter()
+                .zip(&judgement.copies)
+                .filter(|(fact, state)| **state == CopyState::Ok && fact.volume != reference.volume)
+                .map(|(fact, _)| fact.volume),
+        );
+        let mut why = Vec::new();
+        for volume in order {
+            let Some(slot) = self.slots().get(usize::from(volume.0)) else {
+                continue;
+            };
+            match self.fetch_copy(slot, name) {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => why.push(format!("{}: {error}", slot.label())),
+            }
+        }
+        Err(no_copy(why.join("; ")))
+    }
+
+    /// A version, from any replica where it is intact.
+    pub fn fetch_version(&self, name: &ArtifactName, id: VersionId) -> Result<Fetched, StoreError> {
+        let mut why = Vec::new();
+        for slot in self.slots().iter().filter(|slot| slot.state.is_readable()) {
+            let owned = name.clone();
+            let path =
+                slot.volume
+                    .path()
+                    .join(dir::VERSIONS)
+                    .join(crate::volume::version::file_name(
+                        &owned,
+                        id,
+                        VersionKind::Copy,
+                    ));
+            match self.fetch_file(slot, path) {
+                Ok(fetched) if fetched.verification.verdict() == Verdict::Intact => {
+                    return Ok(fetched);
+                }
+                Ok(fetched) => why.push(problem(slot, &fetched.verification)),
+                Err(StoreError::Volume(error)) if error.is_not_found() => {}
+                Err(error) => why.push(error.to_string()),
+            }
+        }
+        if why.is_empty() {
+            return Err(StoreError::NotFound {
+                kind: "version",
+                what: format!("{id} of {name}"),
+            });
+        }
+        Err(StoreError::NoIntactCopy {
+            name: name.clone(),
+            why: why.join("; "),
+        })
+    }
+
+    fn fetch_copy(&self, slot: &Slot, name: &ArtifactName) -> Result<Fetched, StoreError> {
+        let path = slot.volume.path().join(name.file_name());
+        let first = self.fetch_file(slot, path.clone())?;
+        if first.verification.verdict() == Verdict::Intact {
+            return Ok(first);
+        }
+        if self.access() == Access::Write {
+            let _held = hold::hold_name(self, &[slot], name, LockMode::Shared)?;
+            let again = self.fetch_file(slot, path)?;
+            if again.verification.verdict() == Verdict::Intact {
+                return Ok(again);
+            }
+        }
+        Err(StoreError::Damaged {
+            what: format!("{} on {}", name, slot.label()),
+            class: first.verification.class.to_string(),
+            problem: first.verification.problem().to_owned(),
+        })
+    }
+
+    /// Copies a file of a volume to a temporary one, then verifies what arrived.
+    fn fetch_file(&self, slot: &Slot, path: PathBuf) -> Result<Fetched, StoreError> {
+        let mut file = spool()?;
+        let mut target = file
+            .as_file()
+            .try_clone()
+            .at("open", file.path())
+            .map_err(StoreError::Volume)?;
+        let copied = slot.volume.run(Lane::Bulk, move |_, pulse| {
+            let mut source = dir::open(&path).at("open", &path)?;
+            let mut buffer = vec![0; 256 * 1024];
+            loop {
+                let read = std::io::Read::read(&mut source, &mut buffer).at("read", &path)?;
+                let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
+                    return Ok(());
+                };
+                target.write_all(chunk).at("write a copy of", &path)?;
+                pulse.beat();
+            }
+        });
+        copied?;
+        file.flush().at("write", file.path())?;
+        let verification = verify(file.as_file(), &self.trusted()?, &mut |_| {
+            ControlFlow::Continue(())
+        })?;
+        Ok(Fetched {
+            file,
+            verification,
+            volume: slot.label().to_owned(),
+        })
+    }
+
+    /// The keys that the configuration trusts.
+    pub fn trusted(&self) -> Result<Vec<PublicKey>, StoreError> {
+        self.config()
+            .sign
+            .trusted
+            .iter()
+            .map(|key| {
+                key.parse()
+                    .map_err(|error| StoreError::Usage(format!("sign.trusted: {key}: {error}")))
+            })
+            .collect()
+    }
+
+    /// Verifies a file of a volume where it lies, without copying it.
+    pub fn verify_version(
+        &self,
+        slot: &Slot,
+        name: &ArtifactName,
+        id: VersionId,
+    ) -> Result<Verification, StoreError> {
+        let trusted = self.trusted()?;
+        let name = name.clone();
+        let verified = slot.volume.run(Lane::Bulk, move |dir, pulse| {
+            let path = dir.version_path(&name, id, VersionKind::Copy);
+            let file = dir::open(&path).at("open", &path)?;
+            Ok(verify(&file, &trusted, &mut |_| {
+                pulse.beat();
+                ControlFlow::Continue(())
+            }))
+        })?;
+        Ok(verified?)
+    }
+}
+
+fn problem(slot: &Slot, verification: &Verification) -> String {
+    format!(
+        "{}: {}: {}",
+        slot.label(),
+        verification.class,
+        verification.problem()
+    )
+}
+
+/// An empty temporary file on this machine.
+pub fn spool() -> Result<NamedTempFile, StoreError> {
+    NamedTempFile::new().map_err(|source| {
+        StoreError::Volume(VolumeError::Io {
+            action: "create a temporary file in",
+            path: std::env::temp_dir(),
+            source,
+        })
+    })
+}
+
+/// Writes verified bytes to a file of the user's, in one step.
+pub fn deliver(fetched: &Fetched, to: &std::path::Path) -> Result<(), StoreError> {
+    let parent = to
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(std::path::Path::new("."));
+    let mut target = NamedTempFile::new_in(parent).at("create a file in", parent)?;
+    let mut source = fs::File::open(fetched.file.path()).at("open", fetched.file.path())?;
+    std::io::copy(&mut source, &mut target).at("write", to)?;
+    target.as_file().sync_all().at("sync", to)?;
+    // A temporary file is private; what the user asked for has the usual mode.
+    fs::set_permissions(
+        target.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o644),
+    )
+    .at("set the mode of", to)?;
+    target
+        .persist(to)
+        .map_err(|error| error.error)
+        .at("rename to", to)?;
+    Ok(())
+}

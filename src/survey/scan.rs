@@ -1,0 +1,680 @@
+//! Taking a survey: list every volume, look as closely as asked, judge every artifact.
+//!
+//! Reading only. Level presence costs the listings; copies whose listing is not enough to judge
+//! (sizes differ, a removal is involved) are looked at quickly all the same, so that even the
+//! cheapest survey never guesses.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use super::{
+    findings,
+    model::{
+        ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, PartitionView, Space,
+        Survey, VersionView, VolumeIndex, VolumeState, VolumeView,
+    },
+};
+use crate::{
+    maif::{PublicKey, verify},
+    progress::Task,
+    store::{
+        Slot, Store, StoreError,
+        judge::{Condition, Facts, FileFacts, Seen, judge},
+        peek,
+    },
+    volume::{
+        ArtifactName, Dir, Fingerprint, Lane, Level, Listing, Pulse, Record, VersionKind,
+        VolumeError, dir, listing,
+    },
+};
+
+/// Names looked at in one call to a volume: so many between two safe points.
+const BATCH: usize = 512;
+
+/// What is surveyed.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    pub level: Level,
+    /// Only these artifacts are looked at more closely than by listing; all when empty.
+    pub names: Vec<ArtifactName>,
+    /// Names that backups know: with no copy and no history left, they have vanished.
+    pub known: Vec<(ArtifactName, String)>,
+}
+
+/// Surveys the store.
+pub fn survey(store: &Store, scope: &Scope, task: &Task) -> Result<Survey, StoreError> {
+    let began = Instant::now();
+    task.phase("listing");
+    let mut survey = Survey {
+        level: scope.level,
+        at: store.clock().now(),
+        placement: store.config().store.placement.word(),
+        ..Survey::default()
+    };
+    let listings = list_volumes(store, &mut survey);
+    task.checkpoint()?;
+    let mut rows = merge(store, &listings, scope);
+    count_volumes(&mut survey, listings);
+    look_closer(store, scope, &mut survey, &mut rows, task)?;
+    task.phase("judging");
+    conclude(store, &mut survey, rows);
+    distribute(store, &mut survey);
+    survey.findings = findings::of(&survey, store);
+    survey.took = began.elapsed();
+    Ok(survey)
+}
+
+/// Listings by slot; `None` for a volume that cannot be read.
+fn list_volumes(store: &Store, survey: &mut Survey) -> Vec<Option<Listing>> {
+    let pending: Vec<_> = store
+        .slots()
+        .iter()
+        .map(|slot| {
+            slot.state.is_readable().then(|| {
+                slot.volume.start(Lane::Bulk, |dir, pulse| {
+                    let listing = listing::list(dir, pulse)?;
+                    Ok((listing, space(dir)))
+                })
+            })
+        })
+        .collect();
+    let mut listings = Vec::new();
+    for (slot, pending) in store.slots().iter().zip(pending) {
+        let mut view = VolumeView {
+            label: Arc::clone(slot.volume.label()),
+            partition: u16::try_from(slot.partition).unwrap_or(u16::MAX),
+            path: slot.volume.path().to_owned(),
+            state: slot.state,
+            reason: slot.reason.clone(),
+            artifacts: 0,
+            current_bytes: 0,
+            versions: 0,
+            versions_bytes: 0,
+            trash_bytes: 0,
+            space: None,
+            other_files: 0,
+        };
+        let listing = match pending.map(crate::volume::Pending::wait) {
+            None => None,
+            Some(Ok((listing, space))) => {
+                view.space = space;
+                if view.state == VolumeState::Ok && space.is_some_and(|space| space.free == 0) {
+                    view.state = VolumeState::Full;
+                    view.reason = Some("its file system has no room left".to_owned());
+                }
+                Some(listing)
+            }
+            Some(Err(error)) => {
+                view.state = VolumeState::Unreachable;
+                view.reason = Some(error.to_string());
+                None
+            }
+        };
+        survey.volumes.push(view);
+        listings.push(listing);
+    }
+    listings
+}
+
+fn space(dir: &Dir) -> Option<Space> {
+    let stats = fs2::statvfs(dir.path()).ok()?;
+    Some(Space {
+        free: stats.available_space(),
+        total: stats.total_space(),
+    })
+}
+
+fn count_volumes(survey: &mut Survey, listings: Vec<Option<Listing>>) {
+    for (view, listing) in survey.volumes.iter_mut().zip(listings) {
+        let Some(listing) = listing else { continue };
+        view.artifacts = listing.copies.len() as u64;
+        view.current_bytes = listing.copies.iter().map(|c| c.size).sum();
+        view.versions = listing.versions.len() as u64;
+        view.versions_bytes = listing.versions.iter().map(|v| v.size).sum();
+        view.trash_bytes = listing.trash_bytes;
+        view.other_files = listing.other_count;
+    }
+}
+
+/// One copy while the survey is being made.
+#[derive(Debug, Clone, Copy)]
+struct Draft {
+    volume: VolumeIndex,
+    size: u64,
+    modified: i64,
+    facts: Option<FileFacts>,
+}
+
+/// One artifact while the survey is being made.
+#[derive(Debug, Default)]
+struct Row {
+    home: usize,
+    copies: Vec<Draft>,
+    misplaced: Vec<Draft>,
+    /// Volumes whose history holds a removal, and its record once it has been read.
+    removals: Vec<(VolumeIndex, Option<Record>)>,
+    versions: Vec<VersionView>,
+    /// Volumes where the file is there but cannot be read.
+    unreadable: Vec<VolumeIndex>,
+    backup: Option<String>,
+    level: Level,
+}
+
+type Rows = BTreeMap<ArtifactName, Row>;
+
+fn index(position: usize) -> VolumeIndex {
+    VolumeIndex(u16::try_from(position).unwrap_or(u16::MAX))
+}
+
+/// The row of a name, made when it is new.
+fn row<'a>(store: &Store, rows: &'a mut Rows, name: &ArtifactName) -> &'a mut Row {
+    // Looked up first, so that a name is cloned once and not once a replica.
+    if !rows.contains_key(name) {
+        let row = Row {
+            home: store.home(name),
+            level: Level::Presence,
+            ..Row::default()
+        };
+        rows.insert(name.clone(), row);
+    }
+    rows.entry(name.clone()).or_default()
+}
+
+fn merge(store: &Store, listings: &[Option<Listing>], scope: &Scope) -> Rows {
+    let mut rows = Rows::new();
+    for (position, (listing, slot)) in listings.iter().zip(store.slots()).enumerate() {
+        let Some(listing) = listing else { continue };
+        let volume = index(position);
+        for copy in &listing.copies {
+            let row = row(store, &mut rows, &copy.name);
+            let draft = Draft {
+                volume,
+                size: copy.size,
+                modified: i64::try_from(copy.modified / 1_000_000_000).unwrap_or(0),
+                facts: None,
+            };
+            if row.home == slot.partition {
+                row.copies.push(draft);
+            } else {
+                row.misplaced.push(draft);
+            }
+        }
+        for version in &listing.versions {
+            let row = row(store, &mut rows, &version.name);
+            if version.kind == VersionKind::Removal
+                && row.removals.last().is_none_or(|(last, _)| *last != volume)
+            {
+                row.removals.push((volume, None));
+            }
+            let known = row
+                .versions
+                .iter_mut()
+                .find(|v| v.id == version.id && v.kind == version.kind);
+            match known {
+                Some(known) => known.volumes += 1,
+                None => row.versions.push(VersionView {
+                    artifact: 0,
+                    id: version.id,
+                    kind: version.kind,
+                    size: version.size,
+                    written: version.modified,
+                    volume,
+                    volumes: 1,
+                }),
+            }
+        }
+    }
+    for (name, backup) in &scope.known {
+        row(store, &mut rows, name).backup = Some(backup.clone());
+    }
+    rows
+}
+
+/// What one volume is asked about one name.
+#[derive(Debug, Clone)]
+struct Question {
+    name: ArtifactName,
+    removal: bool,
+}
+
+/// What it answered.
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    file: Option<Result<FileFacts, Unreadable>>,
+    removal: Option<Record>,
+}
+
+/// The file is there, but its bytes cannot be had.
+#[derive(Debug, Clone, Copy)]
+struct Unreadable;
+
+fn look_closer(
+    store: &Store,
+    scope: &Scope,
+    survey: &mut Survey,
+    rows: &mut Rows,
+    task: &Task,
+) -> Result<(), StoreError> {
+    let trusted: Arc<[PublicKey]> = store
+        .config()
+        .sign
+        .trusted
+        .iter()
+        .filter_map(|key| key.parse().ok())
+        .collect();
+    let wanted = |name: &ArtifactName, row: &Row| {
+        let level = if scope.names.is_empty() || scope.names.binary_search(name).is_ok() {
+            scope.level
+        } else {
+            Level::Presence
+        };
+        if level == Level::Presence && !is_plain(row) {
+            Level::Quick
+        } else {
+            level
+        }
+    };
+    let mut names = Vec::new();
+    for (name, row) in rows.iter_mut() {
+        row.level = wanted(name, row);
+        if row.level > Level::Presence {
+            names.push(name.clone());
+        }
+    }
+    let copies = |row: &Row| row.copies.len() + row.misplaced.len();
+    let items = names.iter().filter_map(|name| rows.get(name)).map(copies);
+    let bytes = names.iter().filter_map(|name| rows.get(name)).map(|row| {
+        let deep = row.level == Level::Deep;
+        row.copies
+            .iter()
+            .map(|c| if deep { c.size } else { 0 })
+            .sum::<u64>()
+    });
+    task.totals(items.sum::<usize>() as u64, bytes.sum());
+    task.phase(if scope.level == Level::Deep {
+        "verifying"
+    } else {
+        "looking"
+    });
+    for batch in names.chunks(BATCH) {
+        task.checkpoint()?;
+        let asked: Vec<_> = store
+            .slots()
+            .iter()
+            .enumerate()
+            .map(|(position, slot)| ask(position, slot, survey, batch, rows, &trusted, task))
+            .collect();
+        for (position, asked) in asked.into_iter().enumerate() {
+            let Some((questions, pending)) = asked else {
+                continue;
+            };
+            match pending.wait() {
+                Ok(answers) => {
+                    for (question, answer) in questions.iter().zip(answers) {
+                        if let Some(row) = rows.get_mut(&question.name) {
+                            note(row, index(position), answer);
+                        }
+                    }
+                }
+                Err(VolumeError::Cancelled(cancelled)) => return Err(cancelled.into()),
+                Err(error) => {
+                    if let Some(view) = survey.volumes.get_mut(position) {
+                        view.state = VolumeState::Unreachable;
+                        view.reason = Some(error.to_string());
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a listing is enough to judge it: all copies there and of one size, nothing removed.
+fn is_plain(row: &Row) -> bool {
+    let mut sizes = row.copies.iter().map(|copy| copy.size);
+    let first = sizes.next();
+    row.removals.is_empty() && sizes.all(|size| Some(size) == first)
+}
+
+type Asked = (Vec<Question>, crate::volume::Pending<Vec<Answer>>);
+
+/// Sends a volume the names of a batch that it has something about.
+fn ask(
+    position: usize,
+    slot: &Slot,
+    survey: &Survey,
+    batch: &[ArtifactName],
+    rows: &Rows,
+    trusted: &Arc<[PublicKey]>,
+    task: &Task,
+) -> Option<Asked> {
+    let volume = index(position);
+    if !survey.volume(volume)?.state.is_readable() {
+        return None;
+    }
+    let questions: Vec<(Question, bool)> = batch
+        .iter()
+        .filter_map(|name| {
+            let row = rows.get(name)?;
+            let here = |drafts: &[Draft]| drafts.iter().any(|d| d.volume == volume);
+            let removal = row.removals.iter().any(|(v, _)| *v == volume);
+            (removal || here(&row.copies) || here(&row.misplaced)).then(|| {
+                let question = Question {
+                    name: name.clone(),
+                    removal,
+                };
+                (question, row.level == Level::Deep)
+            })
+        })
+        .collect();
+    if questions.is_empty() {
+        return None;
+    }
+    let sent = questions.clone();
+    let trusted = Arc::clone(trusted);
+    let task = task.clone();
+    let pending = slot.volume.start(Lane::Bulk, move |dir, pulse| {
+        sent.iter()
+            .map(|(question, deep)| {
+                let answer = Answer {
+                    file: look(dir, &question.name, *deep, &trusted, pulse, &task)?,
+                    removal: question
+                        .removal
+                        .then(|| newest_removal(dir, &question.name))
+                        .flatten(),
+                };
+                task.add_done(1);
+                pulse.beat();
+                Ok(answer)
+            })
+            .collect()
+    });
+    Some((questions.into_iter().map(|q| q.0).collect(), pending))
+}
+
+/// Looks at one copy, quickly or deeply. `Err` only for what concerns the whole volume.
+fn look(
+    dir: &Dir,
+    name: &ArtifactName,
+    deep: bool,
+    trusted: &[PublicKey],
+    pulse: &Pulse,
+    task: &Task,
+) -> Result<Option<Result<FileFacts, Unreadable>>, VolumeError> {
+    let found = match dir.look(name) {
+        Ok(None) => return Ok(None),
+        Ok(Some(found)) => found,
+        Err(error) => {
+            tracing::warn!(%error, "a copy cannot be read");
+            return Ok(Some(Err(Unreadable)));
+        }
+    };
+    let mut facts = peek::file_facts(&found);
+    if deep {
+        let path = dir.copy_path(name);
+        let verified = dir::open(&path).map_err(|_| Unreadable).and_then(|file| {
+            verify(&file, trusted, &mut |bytes| {
+                pulse.beat();
+                task.tick(bytes)
+            })
+            .map_err(|_| Unreadable)
+        });
+        match verified {
+            Ok(verification) => {
+                facts.sha256 = Some(verification.sha256);
+                facts.condition = match verification.verdict() {
+                    crate::maif::Verdict::Intact => Condition::Intact,
+                    crate::maif::Verdict::Damaged => Condition::Damaged,
+                    crate::maif::Verdict::Unsupported => Condition::Foreign,
+                };
+                if facts.condition == Condition::Intact {
+                    task.add_verified(1);
+                }
+            }
+            Err(Unreadable) if task.snapshot().cancelled => {
+                return Err(VolumeError::Cancelled(crate::progress::Cancelled));
+            }
+            Err(Unreadable) => return Ok(Some(Err(Unreadable))),
+        }
+    }
+    Ok(Some(Ok(facts)))
+}
+
+fn newest_removal(dir: &Dir, name: &ArtifactName) -> Option<Record> {
+    dir.history(name)
+        .ok()?
+        .iter()
+        .filter(|file| file.kind == VersionKind::Removal)
+        .find_map(|file| dir.removal(name, file.id))
+}
+
+fn note(row: &mut Row, volume: VolumeIndex, answer: Answer) {
+    match answer.file {
+        Some(Ok(facts)) => {
+            for draft in row.copies.iter_mut().chain(&mut row.misplaced) {
+                if draft.volume == volume {
+                    draft.size = facts.fingerprint.size;
+                    draft.facts = Some(facts);
+                }
+            }
+        }
+        Some(Err(Unreadable)) => row.unreadable.push(volume),
+        // Gone since it was listed.
+        None => {
+            row.copies.retain(|draft| draft.volume != volume);
+            row.misplaced.retain(|draft| draft.volume != volume);
+        }
+    }
+    for removal in &mut row.removals {
+        if removal.0 == volume {
+            removal.1 = answer.removal;
+        }
+    }
+}
+
+/// Judges every row and makes the survey's arrays.
+fn conclude(store: &Store, survey: &mut Survey, rows: Rows) {
+    let at = survey.at.timestamp();
+    for (name, row) in rows {
+        let replicas: Vec<(VolumeIndex, &Slot)> = store
+            .slots()
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.partition == row.home)
+            .map(|(position, slot)| (index(position), slot))
+            .collect();
+        let quorum = store.config().store.write_quorum.of(replicas.len());
+        let mut facts: Vec<Facts> = replicas
+            .iter()
+            .map(|(volume, slot)| facts_of(survey, &row, *volume, slot))
+            .collect();
+        if row.level > Level::Presence && peek::disagree(&facts) {
+            let slots: Vec<&Slot> = replicas.iter().map(|(_, slot)| *slot).collect();
+            peek::add_histories(&mut facts, &slots, &name);
+        }
+        let judgement = judge(&facts, quorum);
+        let artifact = u32::try_from(survey.artifacts.len()).unwrap_or(u32::MAX);
+        let mut copies: Vec<CopyView> = facts
+            .iter()
+            .zip(&judgement.copies)
+            .map(|(fact, state)| {
+                let draft = row.copies.iter().find(|d| d.volume == fact.volume);
+                view(fact.volume, *state, draft, row.level, at)
+            })
+            .collect();
+        copies.extend(row.misplaced.iter().map(|draft| {
+            view(
+                draft.volume,
+                CopyState::Misplaced,
+                Some(draft),
+                row.level,
+                at,
+            )
+        }));
+        let misplaced = !row.misplaced.is_empty();
+        let only_misplaced = misplaced && judgement.vanished;
+        let state = if only_misplaced || (misplaced && judgement.state > ArtifactState::Misplaced) {
+            ArtifactState::Misplaced
+        } else {
+            judgement.state
+        };
+        let mut versions = row.versions;
+        versions.sort_by_key(|v| std::cmp::Reverse((v.id, v.kind)));
+        let newest_intact = judgement
+            .newest_intact
+            .or_else(|| older(&versions, row.backup.as_deref(), state));
+        survey
+            .versions
+            .extend(versions.into_iter().map(|version| VersionView {
+                artifact,
+                ..version
+            }));
+        survey.artifacts.push(ArtifactView {
+            name,
+            home: u16::try_from(row.home).unwrap_or(u16::MAX),
+            state,
+            removed: judgement.removed && !misplaced,
+            vanished: judgement.vanished && !misplaced,
+            unsupported: judgement.unsupported,
+            reference: judgement.reference.map(Box::new),
+            newest_intact: newest_intact.map(Box::new),
+            copies: copies.into_boxed_slice(),
+        });
+    }
+}
+
+/// Where older bytes of a lost artifact are, when no copy has any.
+fn older(
+    versions: &[VersionView],
+    backup: Option<&str>,
+    state: ArtifactState,
+) -> Option<NewestIntact> {
+    if state != ArtifactState::Lost {
+        return None;
+    }
+    versions
+        .iter()
+        .find(|version| version.kind == VersionKind::Copy)
+        .map(|version| NewestIntact::Version {
+            volume: version.volume,
+            id: version.id,
+        })
+        .or_else(|| backup.map(|id| NewestIntact::Backup { id: id.to_owned() }))
+}
+
+fn facts_of(survey: &Survey, row: &Row, volume: VolumeIndex, slot: &Slot) -> Facts {
+    let reachable = survey
+        .volume(volume)
+        .is_some_and(|view| view.state.is_readable());
+    let draft = row.copies.iter().find(|draft| draft.volume == volume);
+    let seen = match draft {
+        _ if !reachable => Seen::Unreachable,
+        None => Seen::Absent,
+        Some(draft) => Seen::File(draft.facts.unwrap_or(FileFacts {
+            // Known by its listing only: nothing wrong is known of it.
+            fingerprint: Fingerprint {
+                size: draft.size,
+                check: crate::maif::Digest::default(),
+            },
+            record: None,
+            condition: if row.unreadable.contains(&volume) {
+                Condition::Damaged
+            } else {
+                Condition::Intact
+            },
+            sha256: None,
+        })),
+    };
+    Facts {
+        volume,
+        seen,
+        counts: slot.counts(),
+        removal: row
+            .removals
+            .iter()
+            .find(|(v, _)| *v == volume)
+            .and_then(|(_, record)| *record),
+        history: Vec::new(),
+    }
+}
+
+fn view(
+    volume: VolumeIndex,
+    state: CopyState,
+    draft: Option<&Draft>,
+    level: Level,
+    at: i64,
+) -> CopyView {
+    let facts = draft.and_then(|draft| draft.facts);
+    let checked = match (draft, facts) {
+        (None, _) if state == CopyState::Unreachable => Level::None,
+        (_, None) => Level::Presence,
+        (_, Some(_)) => level,
+    };
+    CopyView {
+        volume,
+        state,
+        checked,
+        checked_at: if checked == Level::None { 0 } else { at },
+        size: draft.map(|draft| draft.size),
+        modified: draft.map_or(0, |draft| draft.modified),
+        generation: facts.and_then(|facts| {
+            facts
+                .record
+                .filter(|record| record.describes(&facts.fingerprint))
+                .map(|record| record.generation)
+        }),
+        check: facts.map(|facts| facts.fingerprint.check),
+        sha256: facts.and_then(|facts| facts.sha256),
+    }
+}
+
+/// Counts artifacts by partition, each once.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "shares are shown with one decimal"
+)]
+fn distribute(store: &Store, survey: &mut Survey) {
+    let partitions = store.partitions();
+    let mut views: Vec<PartitionView> = partitions
+        .iter()
+        .map(|partition| PartitionView {
+            name: partition.name.as_str().into(),
+            weight: partition.weight,
+            draining: partition.weight == 0.0,
+            artifacts: 0,
+            bytes: 0,
+            misplaced: 0,
+            share: 0.0,
+            // md5-modulo knows no weights.
+            expected_share: 1.0 / partitions.len() as f64,
+        })
+        .collect();
+    let mut total = 0u64;
+    for artifact in survey.artifacts.iter().filter(|a| !a.removed) {
+        if let Some(view) = views.get_mut(usize::from(artifact.home)) {
+            view.artifacts += 1;
+            view.bytes += artifact.shown_copy().and_then(|c| c.size).unwrap_or(0);
+            total += 1;
+        }
+        let mut places: Vec<u16> = artifact
+            .copies
+            .iter()
+            .filter(|copy| copy.state == CopyState::Misplaced)
+            .filter_map(|copy| Some(survey.volumes.get(usize::from(copy.volume.0))?.partition))
+            .collect();
+        places.dedup();
+        for place in places {
+            if let Some(view) = views.get_mut(usize::from(place)) {
+                view.misplaced += 1;
+            }
+        }
+    }
+    survey.skew = 0.0;
+    for view in &mut views {
+        if total > 0 {
+            view.share = view.artifacts as f64 / total as f64;
+        }
+        survey.skew = survey.skew.max(view.share / view.expected_share);
+    }
+    survey.partitions = views;
+}
