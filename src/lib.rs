@@ -7,6 +7,7 @@
 pub mod backup;
 pub mod cli;
 pub mod clock;
+pub mod demo;
 pub mod journal;
 pub mod maif;
 pub mod plan;

@@ -209,7 +209,7 @@ pub fn inspect(
 
 fn inspect_file(
     context: &Context<'_>,
-    path: &PathBuf,
+    path: &Path,
     name: Option<&str>,
     texts: bool,
 ) -> Result<u8, StoreError> {

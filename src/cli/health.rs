@@ -8,8 +8,7 @@ use crate::{
     report::{self, reason, text},
     store::{Access, Store, StoreError, config::Role},
     survey::{
-        self, ArtifactState, ArtifactView, CopyState, Finding, Scope, Severity, Survey,
-        VolumeState,
+        self, ArtifactState, ArtifactView, CopyState, Finding, Scope, Severity, Survey, VolumeState,
     },
     volume::{ArtifactName, Level},
 };
@@ -43,7 +42,9 @@ fn print_findings(context: &Context<'_>, findings: &[Finding]) {
             finding.severity.word(),
             finding.message
         ));
-        context.output.line(&format!("          → {}", finding.remedy));
+        context
+            .output
+            .line(&format!("          → {}", finding.remedy));
     }
 }
 
@@ -144,7 +145,11 @@ pub fn replicas(
         .iter()
         .filter_map(|name| survey.artifacts.get(survey.find(name)?))
         .any(|artifact| artifact.state != ArtifactState::Ok);
-    let code = if worst { Exit::FINDINGS } else { code(&findings) };
+    let code = if worst {
+        Exit::FINDINGS
+    } else {
+        code(&findings)
+    };
     if context.output.is_json() {
         context.output.json(report::json::survey(&survey, wanted));
         return Ok(code);
@@ -177,12 +182,7 @@ pub fn replicas(
     Ok(code)
 }
 
-fn print_artifact(
-    context: &Context<'_>,
-    survey: &Survey,
-    artifact: &ArtifactView,
-    details: bool,
-) {
+fn print_artifact(context: &Context<'_>, survey: &Survey, artifact: &ArtifactView, details: bool) {
     let copies: Vec<String> = artifact
         .copies
         .iter()

@@ -70,9 +70,7 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         Some(Command::Versions { name }) => artifacts::versions(&context, name),
         Some(Command::Partitions) => artifacts::partitions(&context),
         Some(Command::Status) => health::status(&context),
-        Some(Command::Survey { level }) => {
-            health::replicas(&context, &[], (*level).into(), true)
-        }
+        Some(Command::Survey { level }) => health::replicas(&context, &[], (*level).into(), true),
         Some(Command::Replicas { names, level }) => {
             health::replicas(&context, names, (*level).into(), false)
         }

@@ -396,7 +396,12 @@ impl Dir {
     }
 
     /// Copies a file to a new name by way of the staging directory.
-    fn copy_new(&self, from: &Path, to: &Path, pulse: &Pulse) -> Result<(), VolumeError> {
+    pub(crate) fn copy_new(
+        &self,
+        from: &Path,
+        to: &Path,
+        pulse: &Pulse,
+    ) -> Result<(), VolumeError> {
         let mut source = open(from).at("open", from)?;
         let mut record = [0u8; 512];
         let length = rustix::fs::fgetxattr(&source, record::XATTR, &mut record[..]).unwrap_or(0);
