@@ -4,6 +4,7 @@
 //! confirmed plan is *applied* to the volumes. The engine (`maif` to `apply`) is synchronous and
 //! never knows a terminal; the console and the command line drive the same functions.
 
+pub mod apply;
 pub mod backup;
 pub mod cli;
 pub mod clock;

@@ -71,12 +71,8 @@ pub enum Command {
     Rm {
         #[arg(required = true)]
         names: Vec<String>,
-        /// Confirm the plan that is printed
-        #[arg(long)]
-        yes: bool,
-        /// Print the plan, change nothing
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        confirm: Confirm,
     },
     /// Show header, blocks, provenance, signer and verdict of an artifact or file
     Inspect {
@@ -100,7 +96,13 @@ pub enum Command {
         text: bool,
     },
     /// The history of an artifact
-    Versions { name: String },
+    #[command(args_conflicts_with_subcommands = true)]
+    Versions {
+        #[arg(required = true)]
+        name: Option<String>,
+        #[command(subcommand)]
+        command: Option<VersionsCommand>,
+    },
     /// How artifacts are spread over partitions
     Partitions,
     /// Health in one screen
@@ -111,10 +113,27 @@ pub enum Command {
         level: LevelArg,
     },
     /// Whether the replicas agree; problems only, unless artifacts are named
+    #[command(args_conflicts_with_subcommands = true)]
     Replicas {
         names: Vec<String>,
         #[arg(long, default_value = "quick")]
         level: LevelArg,
+        #[command(subcommand)]
+        command: Option<ReplicasCommand>,
+    },
+    /// Run exactly a plan that `--dry-run --json` gave
+    Apply {
+        /// A file, or - for standard input
+        #[arg(value_name = "FILE|-")]
+        plan: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// What was done, newest first
+    #[command(args_conflicts_with_subcommands = true)]
+    Jobs {
+        #[command(subcommand)]
+        command: Option<JobsCommand>,
     },
     /// Build a playground with planted faults
     Demo(Demo),
@@ -150,6 +169,57 @@ impl From<LevelArg> for crate::volume::Level {
             LevelArg::Deep => Self::Deep,
         }
     }
+}
+
+/// How a plan is confirmed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Confirm {
+    /// Confirm the plan that is printed
+    #[arg(long)]
+    pub yes: bool,
+    /// Print the plan, change nothing; with --json all that `apply` needs
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum VersionsCommand {
+    /// Make a version the current copy; what is current is archived first
+    Restore {
+        name: String,
+        id: String,
+        /// Under another name instead
+        #[arg(long = "as", value_name = "NAME")]
+        aside: Option<String>,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ReplicasCommand {
+    /// Make every copy equal to its reference
+    Repair {
+        names: Vec<String>,
+        #[arg(long, default_value = "deep")]
+        level: LevelArg,
+        /// The volume that is right where copies are divergent
+        #[arg(long, value_name = "VOLUME")]
+        prefer: Option<String>,
+        /// Go back to an older intact copy where the newest has none
+        #[arg(long)]
+        accept_older: bool,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// One job and its errors
+    Show { id: String },
+    /// Go on with an interrupted or cancelled job
+    Resume { id: String },
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Context, Exit,
-    args::{Get, Lock, Put},
+    args::{Confirm, Get, Lock, Put},
     shown,
 };
 use crate::{
@@ -171,12 +171,7 @@ pub fn with_copy(
 }
 
 /// `rm`
-pub fn remove(
-    context: &Context<'_>,
-    names: &[String],
-    yes: bool,
-    dry_run: bool,
-) -> Result<u8, StoreError> {
+pub fn remove(context: &Context<'_>, names: &[String], confirm: Confirm) -> Result<u8, StoreError> {
     let store = context.open(false)?;
     let mut found = Vec::new();
     let mut code = Exit::DONE;
@@ -199,11 +194,11 @@ pub fn remove(
             what: names.join(", "),
         });
     }
-    if dry_run {
+    if confirm.dry_run {
         return Ok(code);
     }
     store.require_write()?;
-    if !yes {
+    if !confirm.yes {
         let word = match found.as_slice() {
             [one] => one.as_str().unwrap_or("yes"),
             _ => "remove",

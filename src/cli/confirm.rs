@@ -25,3 +25,10 @@ fn ask(prompt: &str, accepts: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         _ => Err(StoreError::NotConfirmed),
     }
 }
+
+/// Asks for a plain yes.
+pub fn yes() -> Result<(), StoreError> {
+    ask("go on? [y/N] ", |answer| {
+        matches!(answer, "y" | "Y" | "yes")
+    })
+}

@@ -7,6 +7,7 @@ mod demo;
 mod files;
 mod health;
 mod output;
+mod plans;
 mod setup;
 
 use std::sync::Arc;
@@ -61,19 +62,27 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         Some(Command::Init(init)) => setup::init(&context, init),
         Some(Command::Put(put)) => artifacts::put(&context, put),
         Some(Command::Get(get)) => artifacts::get(&context, get),
-        Some(Command::Rm {
-            names,
-            yes,
-            dry_run,
-        }) => artifacts::remove(&context, names, *yes, *dry_run),
+        Some(Command::Rm { names, confirm }) => artifacts::remove(&context, names, *confirm),
         Some(Command::Ls { pattern }) => artifacts::list(&context, pattern.as_deref()),
-        Some(Command::Versions { name }) => artifacts::versions(&context, name),
+        Some(Command::Versions {
+            command: Some(command),
+            ..
+        }) => plans::versions(&context, command),
+        Some(Command::Versions { name, .. }) => {
+            artifacts::versions(&context, name.as_deref().unwrap_or_default())
+        }
         Some(Command::Partitions) => artifacts::partitions(&context),
         Some(Command::Status) => health::status(&context),
         Some(Command::Survey { level }) => health::replicas(&context, &[], (*level).into(), true),
-        Some(Command::Replicas { names, level }) => {
+        Some(Command::Replicas {
+            command: Some(command),
+            ..
+        }) => plans::replicas(&context, command),
+        Some(Command::Replicas { names, level, .. }) => {
             health::replicas(&context, names, (*level).into(), false)
         }
+        Some(Command::Apply { plan, confirm }) => plans::apply(&context, plan, *confirm),
+        Some(Command::Jobs { command }) => plans::jobs(&context, command.as_ref()),
         Some(Command::Demo(demo)) => demo::demo(&context, demo),
         Some(Command::Lock(lock)) => artifacts::lock(&context, lock),
         Some(Command::Config { command }) => setup::config(&context, *command),

@@ -1,4 +1,4 @@
-//! What a job is, as the journal tells it.
+//! What a job is, as the journal tells it, and the journal's lines.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -61,4 +61,49 @@ pub struct JobView {
     pub errors: Vec<String>,
     /// Whether `resume` can go on with it.
     pub resumable: bool,
+}
+
+/// The first line: what is to be done, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    pub id: String,
+    pub intent: String,
+    pub title: String,
+    pub actor: Actor,
+    pub started: DateTime<Utc>,
+    pub plan_id: Option<String>,
+    pub steps: u64,
+    /// The whole plan as `apply` wrote it: resuming is applying the rest of it.
+    pub plan: Option<serde_json::Value>,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Done,
+    /// Its result was there before.
+    Already,
+    /// Why not.
+    Failed(String),
+}
+
+/// A line of a journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    Begin(Box<Header>),
+    Resumed {
+        actor: Actor,
+        at: DateTime<Utc>,
+    },
+    Step {
+        number: usize,
+        outcome: Outcome,
+    },
+    End {
+        state: JobState,
+        at: DateTime<Utc>,
+        bytes: u64,
+    },
 }

@@ -107,7 +107,7 @@ pub enum Step {
         name: ArtifactName,
         source: Source,
         size: u64,
-        sha256: Digest,
+        check: Digest,
         expect: Expectations,
     },
     /// One copy made equal to the reference, with the reference's record.
@@ -127,6 +127,13 @@ pub enum Step {
         source: Source,
         to: String,
         size: u64,
+    },
+    /// A copy outside its home goes to the trash, once its home holds the same bytes.
+    Discard {
+        name: ArtifactName,
+        from: String,
+        size: u64,
+        check: Digest,
     },
     /// Archived and marked removed on every replica.
     Remove {

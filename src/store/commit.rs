@@ -51,8 +51,9 @@ impl Committed {
     }
 }
 
-/// A check made under the lock, on what every replica holds, before anything is written.
-pub type Guard<'a> = &'a dyn Fn(&[Option<Peek>]) -> Result<(), StoreError>;
+/// A check made under the lock, on what each replica (by its label) holds, before anything is
+/// written.
+pub type Guard<'a> = &'a dyn Fn(&[(&str, &Peek)]) -> Result<(), StoreError>;
 
 impl Store {
     /// Makes the file at `source` the current copy of `name`. The caller has verified it; its
@@ -122,19 +123,21 @@ impl Store {
                 Some(index) => match seen.get(index) {
                     Some(Ok(peek)) => {
                         slots.push(*slot);
-                        peeks.push(Some(peek.clone()));
+                        peeks.push(peek.clone());
                     }
                     Some(Err(error)) => failed.push((slot.label(), error.to_string())),
                     None => {}
                 },
             }
         }
-        guard(&peeks)?;
+        let labelled: Vec<(&str, &Peek)> =
+            slots.iter().map(|slot| slot.label()).zip(&peeks).collect();
+        guard(&labelled)?;
         let change = Change {
             store: self,
             name,
             slots,
-            peeks: peeks.into_iter().flatten().collect(),
+            peeks,
             failed,
             quorum,
             _held: held,
@@ -265,6 +268,28 @@ impl Change<'_> {
         VersionId::after(self.store.clock().now(), known)
     }
 
+    /// Under which id each slot archives its predecessor: one id for one content, the next free
+    /// ones for contents that differ from it, so that no id means two things.
+    fn archive_ids(&self) -> Vec<VersionId> {
+        let mut next = self.next_id();
+        let mut known: Vec<(Fingerprint, VersionId)> = Vec::new();
+        self.peeks
+            .iter()
+            .map(|peek| {
+                let Some(found) = &peek.found else {
+                    return next;
+                };
+                if let Some((_, id)) = known.iter().find(|(p, _)| *p == found.fingerprint) {
+                    return *id;
+                }
+                let id = next;
+                known.push((found.fingerprint, id));
+                next = next.next();
+                id
+            })
+            .collect()
+    }
+
     /// Stages the source on every replica in parallel.
     fn stage_all(
         &self,
@@ -311,11 +336,10 @@ impl Change<'_> {
             self.discard(staged);
             return Err(self.quorum.missed(counting, why));
         }
-        let id = self.next_id();
         let pending: Vec<_> = staged
             .into_iter()
-            .zip(&self.slots)
-            .map(|(staged, slot)| {
+            .zip(self.slots.iter().zip(self.archive_ids()))
+            .map(|(staged, (slot, id))| {
                 let name = self.name.clone();
                 slot.volume.start(Lane::Bulk, move |dir, pulse| {
                     let staged = staged?;
@@ -340,13 +364,18 @@ impl Change<'_> {
             });
         }
         let next = self.next_record()?;
-        let id = self.next_id();
+        let ids = self.archive_ids();
         // The copy's version and its removal are two events of one moment, in this order.
-        let removed_id = id.next();
+        let removed_id = ids
+            .iter()
+            .copied()
+            .max()
+            .map_or_else(|| self.next_id(), VersionId::next);
         let pending: Vec<_> = self
             .slots
             .iter()
-            .map(|slot| {
+            .zip(ids)
+            .map(|(slot, id)| {
                 let name = self.name.clone();
                 let record = next.of(Fingerprint::of(0, &[], &[]));
                 slot.volume.start(Lane::Bulk, move |dir, pulse| {

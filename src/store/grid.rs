@@ -66,6 +66,8 @@ pub struct Store {
     /// In label order of the grid: partition by partition, replica by replica.
     slots: Arc<[Slot]>,
     id: Option<Arc<str>>,
+    /// Whether this process holds `store.lock` for bulk work already.
+    in_bulk: bool,
 }
 
 impl Store {
@@ -128,7 +130,21 @@ impl Store {
             access,
             slots,
             id: id.map(Into::into),
+            in_bulk: false,
         }
+    }
+
+    /// The same store for the steps of bulk work whose caller holds `store.lock`.
+    #[must_use]
+    pub fn in_bulk(&self) -> Self {
+        Self {
+            in_bulk: true,
+            ..self.clone()
+        }
+    }
+
+    pub fn is_in_bulk(&self) -> bool {
+        self.in_bulk
     }
 
     /// The same volumes, looked at again (a mount came back, another host marked one).

@@ -54,7 +54,7 @@ pub fn hold_name(
 ) -> Result<Held, StoreError> {
     let mut held = Held::default();
     let timeout = store.config().store.lock_timeout;
-    for slot in slots {
+    for slot in slots.iter().filter(|_| !store.is_in_bulk()) {
         let file = Path::new(OWN).join("store.lock");
         held.locks
             .extend(take(slot, &file, LockMode::Shared, timeout, "the store")?);

@@ -314,12 +314,21 @@ impl Dir {
         sync_directory(&self.path)
     }
 
-    /// Moves the current copy to the trash of `job`; `false` when there was none.
-    pub fn trash(&self, name: &ArtifactName, job: &str) -> Result<bool, VolumeError> {
+    /// Keeps the current copy in the trash of `job`; it stays where it is until it is replaced or
+    /// unlinked. `false` when there was none.
+    pub fn keep_in_trash(
+        &self,
+        name: &ArtifactName,
+        job: &str,
+        pulse: &Pulse,
+    ) -> Result<bool, VolumeError> {
         let directory = self.own("trash").join(job);
         fs::create_dir_all(&directory).at("create", &directory)?;
         let from = self.copy_path(name);
-        // A copy in the trash keeps what was there before it under the same name.
+        if fs::symlink_metadata(&from).is_err() {
+            return Ok(false);
+        }
+        // What the trash holds already under this name stays.
         let free = (0..u32::MAX)
             .map(|n| match n {
                 0 => directory.join(name.file_name()),
@@ -327,13 +336,10 @@ impl Dir {
             })
             .find(|path| fs::symlink_metadata(path).is_err());
         let Some(to) = free else { return Ok(false) };
-        match rename_new(&from, &to) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error).at("move to the trash", &from),
+        if fs::hard_link(&from, &to).is_err() {
+            self.copy_new(&from, &to, pulse)?;
         }
         sync_directory(&directory)?;
-        sync_directory(&self.path)?;
         Ok(true)
     }
 
@@ -367,7 +373,7 @@ impl Dir {
         })
     }
 
-    fn ensure_versions(&self) -> Result<(), VolumeError> {
+    pub(crate) fn ensure_versions(&self) -> Result<(), VolumeError> {
         let directory = self.versions();
         match fs::create_dir(&directory) {
             Ok(()) => sync_directory(&self.path),

@@ -1,0 +1,228 @@
+//! Plan → done: exactly the plan that was confirmed, step by step, journalled, cancellable between
+//! two steps, resumable. A step whose expectation no longer holds is refused, and the others go on.
+
+mod steps;
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    journal::{
+        Actor, JobState, JobView, Journal,
+        model::{Event, Header, Outcome},
+        read,
+    },
+    plan::{Intent, Plan},
+    progress::Task,
+    store::{Slot, Store, StoreError, hold},
+    volume::{LockMode, fault, lock::host},
+};
+
+/// The journal is made durable after so many steps, and at the end.
+const BATCH: usize = 256;
+
+/// Applies a plan as a job.
+pub fn apply(store: &Store, plan: &Plan, task: &Task) -> Result<JobView, StoreError> {
+    check(store, plan)?;
+    let _held = lock(store, plan)?;
+    let header = Header {
+        id: job_id(store)?,
+        intent: plan.intent.word().to_owned(),
+        title: title(plan),
+        actor: actor(),
+        started: store.clock().now(),
+        plan_id: Some(plan.id.to_string()),
+        steps: plan.steps.len() as u64,
+        plan: Some(serde_json::to_value(plan).map_err(|error| {
+            StoreError::Failed(format!("cannot write the plan to the journal: {error}"))
+        })?),
+    };
+    let journal = Journal::begin(store, &header)?;
+    fault::point("apply.journalled").map_err(|error| StoreError::Failed(error.to_string()))?;
+    run(
+        store,
+        plan,
+        &journal,
+        &std::collections::BTreeSet::new(),
+        task,
+    )?;
+    Ok(read::find(store, &header.id)?.view())
+}
+
+/// Goes on with an interrupted or cancelled job.
+pub fn resume(store: &Store, id: &str, task: &Task) -> Result<JobView, StoreError> {
+    store.require_write()?;
+    let record = read::find(store, id)?;
+    let view = record.view();
+    let Some(plan) = record.header.plan.as_ref().filter(|_| view.resumable) else {
+        return Err(StoreError::Usage(format!(
+            "job {} is {}; there is nothing to resume",
+            view.id,
+            view.state.word()
+        )));
+    };
+    let plan: Plan = serde_json::from_value(plan.clone()).map_err(|error| {
+        StoreError::Failed(format!(
+            "the plan in the journal of {id} is damaged: {error}"
+        ))
+    })?;
+    check(store, &plan)?;
+    let _held = lock(store, &plan)?;
+    let journal = Journal::resume(store, &view.id)?;
+    journal.end(&Event::Resumed {
+        actor: actor(),
+        at: store.clock().now(),
+    })?;
+    run(store, &plan, &journal, &record.done, task)?;
+    Ok(read::find(store, &view.id)?.view())
+}
+
+fn check(store: &Store, plan: &Plan) -> Result<(), StoreError> {
+    store.require_write()?;
+    store.require_same_layout()?;
+    if !plan.is_genuine() {
+        return Err(StoreError::Usage(
+            "the plan was edited: its steps are not those of its id".to_owned(),
+        ));
+    }
+    if Some(&*plan.store) != store.id() {
+        return Err(StoreError::Changed(
+            "the plan was made for another store".to_owned(),
+        ));
+    }
+    for need in &plan.summary.space {
+        let free = store
+            .slot(&need.volume)
+            .and_then(|slot| slot.volume.space().ok())
+            .map_or(u64::MAX, |(free, _)| free);
+        if free < need.needed {
+            return Err(StoreError::Failed(format!(
+                "{} has {free} bytes free, the plan needs {}; nothing was changed",
+                need.volume, need.needed
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Restores keep all other writers out; repairs only other bulk work.
+fn lock(store: &Store, plan: &Plan) -> Result<hold::Held, StoreError> {
+    let slots: Vec<&Slot> = store.slots().iter().filter(|s| s.is_writable()).collect();
+    let mode = match plan.intent {
+        Intent::BackupRestore { .. } => LockMode::Exclusive,
+        _ => LockMode::Shared,
+    };
+    hold::hold_store(store, &slots, mode)
+}
+
+/// Runs the steps that are not done yet.
+fn run(
+    store: &Store,
+    plan: &Plan,
+    journal: &Journal,
+    done: &std::collections::BTreeSet<usize>,
+    task: &Task,
+) -> Result<(), StoreError> {
+    let store = store.in_bulk();
+    let began = Instant::now();
+    task.totals(plan.steps.len() as u64, plan.summary.bytes);
+    task.add_done(done.len() as u64);
+    task.phase("applying");
+    let context = steps::Context {
+        store: &store,
+        job: journal.id(),
+        task,
+    };
+    let mut failed = 0u64;
+    let mut cancelled = false;
+    for (number, step) in plan.steps.iter().enumerate() {
+        if done.contains(&number) {
+            continue;
+        }
+        if task.checkpoint().is_err() {
+            cancelled = true;
+            break;
+        }
+        let outcome = match context.run(step) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                failed += 1;
+                task.add_failed(1);
+                Outcome::Failed(format!("{}: {error}", steps::words(step)))
+            }
+        };
+        task.add_done(1);
+        fault::point("apply.step-done").map_err(|error| StoreError::Failed(error.to_string()))?;
+        journal.step(number, &outcome, (number + 1) % BATCH == 0)?;
+    }
+    task.flush();
+    let state = match (cancelled, failed) {
+        (true, _) => JobState::Cancelled,
+        (false, 0) => JobState::Done,
+        (false, n) if n == plan.steps.len() as u64 => JobState::Failed,
+        (false, _) => JobState::Partial,
+    };
+    tracing::info!(job = journal.id(), took = ?began.elapsed(), ?state, "job ended");
+    journal.end(&Event::End {
+        state,
+        at: store.clock().now(),
+        bytes: task.snapshot().bytes_done,
+    })
+}
+
+/// `<YYYYmmdd_HHMMSS.mmm>-<six hex digits>`
+pub fn job_id(store: &Store) -> Result<String, StoreError> {
+    let random = getrandom::u32()
+        .map_err(|error| StoreError::Failed(format!("no random numbers: {error}")))?;
+    Ok(format!(
+        "{}-{:06x}",
+        store.clock().now().format("%Y%m%d_%H%M%S%.3f"),
+        random & 0x00ff_ffff
+    ))
+}
+
+/// This process and its user.
+pub fn actor() -> Actor {
+    let user = std::env::var("USER")
+        .ok()
+        .filter(|user| !user.is_empty())
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    Actor {
+        user,
+        host: host(),
+        pid: std::process::id(),
+    }
+}
+
+/// What a plan is about, in a few words.
+pub fn title(plan: &Plan) -> String {
+    match &plan.intent {
+        Intent::BackupRestore { backup, names, .. } if names.is_empty() => {
+            format!("restore backup {backup}")
+        }
+        Intent::BackupRestore { backup, names, .. } => {
+            format!("restore {} artifacts from backup {backup}", names.len())
+        }
+        Intent::VersionRestore {
+            name,
+            version,
+            aside,
+        } => match aside {
+            Some(aside) => format!("restore {name} of {version} as {aside}"),
+            None => format!("restore {name} of {version}"),
+        },
+        Intent::Repair { names, .. } => match names.as_slice() {
+            [] => "repair".to_owned(),
+            [name] => format!("repair {name}"),
+            names => format!("repair {} artifacts", names.len()),
+        },
+        Intent::Remove { names } => format!("remove {} artifacts", names.len()),
+        Intent::BackupPrune { keep_last } => format!("prune backups, keep the last {keep_last}"),
+    }
+}
+
+/// How long a finished job took, for its report.
+pub fn took(job: &JobView) -> Duration {
+    job.ended
+        .and_then(|ended| (ended - job.started).to_std().ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,350 @@
+//! Commands that make a plan: print it, have it confirmed, apply exactly it.
+
+use std::io::Read;
+
+use serde_json::{Value, json};
+
+use super::{
+    Context, Exit,
+    args::{Confirm, JobsCommand, ReplicasCommand, VersionsCommand},
+    confirm,
+};
+use crate::{
+    apply,
+    journal::{JobState, JobView, read},
+    plan::{self, Choice, Plan, VersionFacts},
+    progress::Task,
+    report::text,
+    store::{Store, StoreError},
+    survey::{self, Scope},
+    volume::{ArtifactName, Lane, Level, VersionId},
+};
+
+/// `replicas repair`
+pub fn replicas(context: &Context<'_>, command: &ReplicasCommand) -> Result<u8, StoreError> {
+    let ReplicasCommand::Repair {
+        names,
+        level,
+        prefer,
+        accept_older,
+        confirm,
+    } = command;
+    let store = context.open(false)?;
+    store.require_same_layout()?;
+    if let Some(label) = prefer
+        && store.slot(label).is_none()
+    {
+        return Err(StoreError::NotFound {
+            kind: "volume",
+            what: label.clone(),
+        });
+    }
+    let mut names: Vec<ArtifactName> = names
+        .iter()
+        .map(|name| context.name(name))
+        .collect::<Result<_, _>>()?;
+    names.sort();
+    let level = Level::from(*level).max(Level::Quick);
+    let survey = survey::survey(
+        &store,
+        &Scope {
+            level,
+            names: names.clone(),
+            known: Vec::new(),
+        },
+        &Task::new(),
+    )?;
+    for name in &names {
+        if survey.find(name).is_none() {
+            return Err(StoreError::NotFound {
+                kind: "artifact",
+                what: name.to_string(),
+            });
+        }
+    }
+    let choice = Choice {
+        names: &names,
+        accept_older: *accept_older,
+        prefer: prefer.as_deref(),
+    };
+    let plan = plan::repair(
+        &survey,
+        store.id().unwrap_or_default(),
+        &choice,
+        store.clock().now(),
+    );
+    carry_out(context, &store, &plan, *confirm)
+}
+
+/// `versions restore`
+pub fn versions(context: &Context<'_>, command: &VersionsCommand) -> Result<u8, StoreError> {
+    let VersionsCommand::Restore {
+        name,
+        id,
+        aside,
+        confirm,
+    } = command;
+    let store = context.open(false)?;
+    store.require_same_layout()?;
+    let name = context.name(name)?;
+    let aside = aside
+        .as_deref()
+        .map(|aside| context.new_name(aside))
+        .transpose()?;
+    let id: VersionId = id
+        .parse()
+        .map_err(|error: crate::volume::version::BadVersionId| {
+            StoreError::Usage(error.to_string())
+        })?;
+    let facts = intact_version(&store, &name, id)?;
+    let mut names = vec![name];
+    names.extend(aside.clone());
+    names.sort();
+    let scope = Scope {
+        level: Level::Quick,
+        names,
+        known: Vec::new(),
+    };
+    let survey = survey::survey(&store, &scope, &Task::new())?;
+    let plan = plan::restore_version(
+        &survey,
+        store.id().unwrap_or_default(),
+        &facts,
+        aside,
+        |name| store.home(name),
+        store.clock().now(),
+    );
+    carry_out(context, &store, &plan, *confirm)
+}
+
+/// Finds a volume where the version is intact: it is verified before it is planned with.
+fn intact_version(
+    store: &Store,
+    name: &ArtifactName,
+    id: VersionId,
+) -> Result<VersionFacts, StoreError> {
+    let fetched = store.fetch_version(name, id)?;
+    let slot = store
+        .slot(&fetched.volume)
+        .ok_or_else(|| StoreError::Failed(format!("volume {} is gone", fetched.volume)))?;
+    let owned = name.clone();
+    let print = slot
+        .volume
+        .run(Lane::Short, move |dir, _| dir.look_at_version(&owned, id))?;
+    Ok(VersionFacts {
+        name: name.clone(),
+        id,
+        volume: fetched.volume,
+        size: print.size,
+        check: print.check,
+    })
+}
+
+/// `apply FILE|-`
+pub fn apply(context: &Context<'_>, file: &str, confirm: Confirm) -> Result<u8, StoreError> {
+    let unreadable =
+        |error: std::io::Error| StoreError::Usage(format!("cannot read the plan {file}: {error}"));
+    let text = if file == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(unreadable)?;
+        text
+    } else {
+        std::fs::read_to_string(file).map_err(unreadable)?
+    };
+    let document: Value = serde_json::from_str(&text)
+        .map_err(|error| StoreError::Usage(format!("{file} is not a plan: {error}")))?;
+    let plan: Plan = serde_json::from_value(document["apply"].clone()).map_err(|error| {
+        StoreError::Usage(format!(
+            "{file} is not a plan made by --dry-run --json: {error}"
+        ))
+    })?;
+    let store = context.open(false)?;
+    carry_out(context, &store, &plan, confirm)
+}
+
+/// Prints the plan, has it confirmed, applies it.
+fn carry_out(
+    context: &Context<'_>,
+    store: &Store,
+    plan: &Plan,
+    confirm: Confirm,
+) -> Result<u8, StoreError> {
+    if confirm.dry_run && context.output.is_json() {
+        let mut document = plan_json(plan);
+        if let Value::Object(members) = &mut document {
+            members.insert("apply".to_owned(), json!(plan));
+        }
+        context.output.json(document);
+        return Ok(Exit::DONE);
+    }
+    print_plan(context, plan);
+    if confirm.dry_run {
+        return Ok(Exit::DONE);
+    }
+    let left = if plan.summary.skipped.is_empty() {
+        Exit::DONE
+    } else {
+        Exit::PARTIAL
+    };
+    if plan.is_empty() {
+        if context.output.is_json() {
+            context.output.json(plan_json(plan));
+        }
+        return Ok(left);
+    }
+    store.require_write()?;
+    if !confirm.yes {
+        if plan.is_destructive() {
+            confirm::typed(&plan.confirmation_word())?;
+        } else {
+            confirm::yes()?;
+        }
+    }
+    let job = apply::apply(store, plan, &Task::new())?;
+    Ok(report_job(context, &job).max(left))
+}
+
+fn plan_json(plan: &Plan) -> Value {
+    let summary = &plan.summary;
+    json!({
+        "plan": {
+            "id": plan.id.to_string(),
+            "intent": plan.intent.word(),
+            "steps": plan.steps.len(),
+            "copies": summary.copies,
+            "replaces": summary.replaces,
+            "archives": summary.archives,
+            "removes": summary.removes,
+            "bytes": summary.bytes,
+            "space": summary.space,
+            "unrecoverable": summary.unrecoverable,
+            "skipped": summary.skipped,
+        },
+        "steps": plan.steps,
+    })
+}
+
+/// The plan in words, on stderr: stdout is for results.
+fn print_plan(context: &Context<'_>, plan: &Plan) {
+    let summary = &plan.summary;
+    let say = |words: &str| context.output.say(words);
+    say(&format!(
+        "plan {} · {}: {}, {} written",
+        plan.id.short(),
+        apply::title(plan),
+        text::plural(plan.steps.len() as u64, "step", "steps"),
+        text::size(summary.bytes)
+    ));
+    say(&format!(
+        "  {} made, {} replaced, {} archived first, {} removed",
+        text::plural(summary.copies, "copy", "copies"),
+        summary.replaces,
+        summary.archives,
+        summary.removes
+    ));
+    for need in &summary.space {
+        say(&format!(
+            "  {:<8} needs {:>10} of {} free",
+            need.volume,
+            text::size(need.needed),
+            text::size(need.free)
+        ));
+    }
+    for gone in &summary.unrecoverable {
+        say(&format!("  cannot be brought back afterwards: {gone}"));
+    }
+    for skipped in &summary.skipped {
+        say(&format!("  left as it is: {skipped}"));
+    }
+}
+
+fn job_json(job: &JobView) -> Value {
+    json!({
+        "id": job.id,
+        "plan": job.plan,
+        "intent": job.intent,
+        "title": job.title,
+        "state": job.state,
+        "actor": job.actor,
+        "started": text::rfc3339(job.started),
+        "ended": job.ended.map(text::rfc3339),
+        "steps_total": job.steps_total,
+        "steps_done": job.steps_done,
+        "steps_failed": job.steps_failed,
+        "bytes": job.bytes,
+        "seconds": apply::took(job).as_secs_f64(),
+        "errors": job.errors,
+        "resumable": job.resumable,
+        "undo": false,
+    })
+}
+
+/// Prints what became of a job; its exit code.
+fn report_job(context: &Context<'_>, job: &JobView) -> u8 {
+    if context.output.is_json() {
+        context.output.json(json!({ "job": job_json(job) }));
+    } else {
+        context.output.line(&format!(
+            "{} {}: {} of {} steps, {} written (job {})",
+            job.title,
+            job.state.word(),
+            job.steps_done,
+            job.steps_total,
+            text::size(job.bytes),
+            job.id
+        ));
+        for error in &job.errors {
+            context.output.line(&format!("  {error}"));
+        }
+    }
+    match job.state {
+        JobState::Done => Exit::DONE,
+        JobState::Failed => Exit::FAILED,
+        _ => Exit::PARTIAL,
+    }
+}
+
+/// `jobs`, `jobs show`, `jobs resume`
+pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    match command {
+        None => {
+            let jobs: Vec<JobView> = read::read_all(&store)
+                .iter()
+                .map(read::Record::view)
+                .collect();
+            if context.output.is_json() {
+                let jobs: Vec<Value> = jobs.iter().map(job_json).collect();
+                context.output.json(json!({ "jobs": jobs }));
+                return Ok(Exit::DONE);
+            }
+            for job in &jobs {
+                context.output.line(&format!(
+                    "{}  {:<11} {:<40} {}/{}  {}@{}",
+                    job.id,
+                    job.state.word(),
+                    job.title,
+                    job.steps_done,
+                    job.steps_total,
+                    job.actor.user,
+                    job.actor.host
+                ));
+            }
+            context
+                .output
+                .say(&text::plural(jobs.len() as u64, "job", "jobs"));
+            Ok(Exit::DONE)
+        }
+        Some(JobsCommand::Show { id }) => {
+            let job = read::find(&store, id)?.view();
+            report_job(context, &job);
+            Ok(Exit::DONE)
+        }
+        Some(JobsCommand::Resume { id }) => {
+            let job = apply::resume(&store, id, &Task::new())?;
+            Ok(report_job(context, &job))
+        }
+    }
+}

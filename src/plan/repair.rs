@@ -1,0 +1,352 @@
+//! Repair: every copy made equal to its reference, histories made equal to their union, misplaced
+//! artifacts brought home. Pure: from a survey to steps.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::model::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary};
+use crate::{
+    survey::{
+        ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, Reason, Survey, VolumeState,
+    },
+    volume::{ArtifactName, VersionKind},
+};
+
+/// What of a repair the operator decides.
+#[derive(Debug, Clone, Default)]
+pub struct Choice<'a> {
+    /// Only these; all when empty.
+    pub names: &'a [ArtifactName],
+    /// Go back to an older intact copy where the newest generation has none.
+    pub accept_older: bool,
+    /// The volume whose copy is right where copies are divergent.
+    pub prefer: Option<&'a str>,
+}
+
+/// Plans a repair from a survey of level quick or deep.
+pub fn repair(survey: &Survey, store: &str, choice: &Choice<'_>, now: DateTime<Utc>) -> Plan {
+    let mut draft = Draft {
+        survey,
+        choice,
+        steps: Vec::new(),
+        summary: Summary::default(),
+        needs: vec![0; survey.volumes.len()],
+        out_of_reach: BTreeMap::new(),
+    };
+    for (row, artifact) in survey.artifacts.iter().enumerate() {
+        if choice.names.is_empty() || choice.names.contains(&artifact.name) {
+            draft.artifact(row, artifact);
+        }
+    }
+    for (label, copies) in &draft.out_of_reach {
+        draft.summary.skipped.push(match copies {
+            1 => format!("1 copy on {label}: the volume cannot be used"),
+            n => format!("{n} copies on {label}: the volume cannot be used"),
+        });
+    }
+    draft.summary.space = survey
+        .volumes
+        .iter()
+        .zip(&draft.needs)
+        .filter(|(_, needed)| **needed > 0)
+        .map(|(volume, needed)| SpaceNeed {
+            volume: volume.label.to_string(),
+            needed: *needed,
+            free: volume.space.map_or(0, |space| space.free),
+        })
+        .collect();
+    let intent = Intent::Repair {
+        names: choice.names.to_vec(),
+        accept_older: choice.accept_older,
+        prefer: choice.prefer.map(ToOwned::to_owned),
+    };
+    Plan::new(store.to_owned(), intent, now, draft.steps, draft.summary)
+}
+
+struct Draft<'a> {
+    survey: &'a Survey,
+    choice: &'a Choice<'a>,
+    steps: Vec<Step>,
+    summary: Summary,
+    /// Bytes written to each volume.
+    needs: Vec<u64>,
+    /// Copies on volumes that cannot be used, by label.
+    out_of_reach: BTreeMap<String, u64>,
+}
+
+impl<'a> Draft<'a> {
+    fn artifact(&mut self, row: usize, artifact: &'a ArtifactView) {
+        let before = self.steps.len();
+        if artifact.removed {
+            self.removed(artifact);
+        } else if let Some(source) = self.chosen(artifact) {
+            self.put(artifact, source);
+        } else if let Some(reference) = &artifact.reference {
+            let source = artifact
+                .copies
+                .iter()
+                .find(|c| c.volume == reference.volume);
+            if let Some(source) = source {
+                self.copies(artifact, source);
+            }
+        } else if artifact.state == ArtifactState::Misplaced {
+            self.bring_home(artifact);
+        } else {
+            self.summary
+                .skipped
+                .push(cannot_repair(self.survey, artifact));
+        }
+        self.histories(row, artifact);
+        if self.steps.len() == before && artifact.state == ArtifactState::Ok {
+            self.summary.same += 1;
+        }
+    }
+
+    /// The copy that becomes a new generation everywhere: preferred by the operator, accepted
+    /// although it is older, or written outside over the newest generation.
+    fn chosen(&self, artifact: &'a ArtifactView) -> Option<&'a CopyView> {
+        let on = |label: &str| {
+            artifact
+                .copies
+                .iter()
+                .find(|copy| self.survey.label(copy.volume) == label && copy.size.is_some())
+        };
+        let at = |volume| artifact.copies.iter().find(|copy| copy.volume == volume);
+        match (artifact.state, artifact.newest_intact.as_deref()) {
+            (ArtifactState::Divergent, _) => self
+                .choice
+                .prefer
+                .and_then(on)
+                .filter(|copy| copy.state != CopyState::Corrupt),
+            (ArtifactState::Lost, Some(NewestIntact::Copy { volume }))
+                if self.choice.accept_older =>
+            {
+                at(*volume)
+            }
+            _ => {
+                let reference = artifact.reference.as_ref()?;
+                let outside = matches!(reference.reason, Reason::WrittenOutside { .. });
+                let all_same = artifact.state == ArtifactState::Ok;
+                (outside && !all_same)
+                    .then(|| at(reference.volume))
+                    .flatten()
+            }
+        }
+    }
+
+    fn expected(copy: &CopyView) -> Expected {
+        match (copy.state, copy.size, copy.check) {
+            // Not seen, or seen while its bytes could not be had.
+            (CopyState::Unreachable, ..) | (_, Some(_), None) => Expected::Anything,
+            (_, Some(size), Some(check)) => Expected::File { size, check },
+            (_, None, _) => Expected::Absent,
+        }
+    }
+
+    fn is_writable(&self, copy: &CopyView) -> bool {
+        self.survey
+            .volume(copy.volume)
+            .is_some_and(|volume| matches!(volume.state, VolumeState::Ok | VolumeState::Joining))
+    }
+
+    fn need(&mut self, copy: &CopyView, bytes: u64) {
+        if let Some(needed) = self.needs.get_mut(usize::from(copy.volume.0)) {
+            *needed += bytes;
+        }
+        self.summary.bytes += bytes;
+    }
+
+    fn put(&mut self, artifact: &'a ArtifactView, source: &CopyView) {
+        let (Some(size), Some(check)) = (source.size, source.check) else {
+            return;
+        };
+        let home = || {
+            artifact
+                .copies
+                .iter()
+                .filter(|copy| copy.state != CopyState::Misplaced)
+        };
+        for copy in home() {
+            if !self.is_writable(copy) {
+                continue;
+            }
+            self.need(copy, size);
+            self.summary.copies += 1;
+            if copy.size.is_some() {
+                self.summary.replaces += 1;
+                self.summary.archives += 1;
+            }
+        }
+        let expect = home()
+            .map(|copy| {
+                (
+                    self.survey.label(copy.volume).to_owned(),
+                    Self::expected(copy),
+                )
+            })
+            .collect();
+        self.steps.push(Step::Put {
+            name: artifact.name.clone(),
+            source: Source::Copy {
+                volume: self.survey.label(source.volume).to_owned(),
+            },
+            size,
+            check,
+            expect,
+        });
+    }
+
+    fn copies(&mut self, artifact: &'a ArtifactView, source: &CopyView) {
+        let (Some(size), Some(check)) = (source.size, source.check) else {
+            return;
+        };
+        for copy in &artifact.copies {
+            let label = self.survey.label(copy.volume).to_owned();
+            match copy.state {
+                CopyState::Missing | CopyState::Stale | CopyState::Corrupt
+                    if self.is_writable(copy) =>
+                {
+                    self.need(copy, size);
+                    self.summary.copies += 1;
+                    if copy.size.is_some() {
+                        self.summary.replaces += 1;
+                    }
+                    self.steps.push(Step::Copy {
+                        name: artifact.name.clone(),
+                        from: self.survey.label(source.volume).to_owned(),
+                        to: label,
+                        size,
+                        check,
+                        expect: Self::expected(copy),
+                    });
+                }
+                CopyState::Unreachable => *self.out_of_reach.entry(label).or_default() += 1,
+                _ => {}
+            }
+        }
+        // A misplaced twin of what is right at home is redundant; one with other bytes is not ours
+        // to judge.
+        for copy in &artifact.copies {
+            if copy.state == CopyState::Misplaced {
+                if copy.check == Some(check) && copy.size == Some(size) {
+                    self.discard(artifact, copy);
+                } else {
+                    self.summary.skipped.push(format!(
+                        "{}: the misplaced copy on {} holds other bytes than its home",
+                        artifact.name,
+                        self.survey.label(copy.volume)
+                    ));
+                }
+            }
+        }
+    }
+
+    fn discard(&mut self, artifact: &ArtifactView, copy: &CopyView) {
+        let (Some(size), Some(check)) = (copy.size, copy.check) else {
+            return;
+        };
+        self.summary.removes += 1;
+        self.steps.push(Step::Discard {
+            name: artifact.name.clone(),
+            from: self.survey.label(copy.volume).to_owned(),
+            size,
+            check,
+        });
+    }
+
+    /// Home knows nothing of it: the misplaced copies are the artifact, if they agree.
+    fn bring_home(&mut self, artifact: &'a ArtifactView) {
+        let misplaced: Vec<&CopyView> = artifact
+            .copies
+            .iter()
+            .filter(|copy| copy.state == CopyState::Misplaced && copy.check.is_some())
+            .collect();
+        let Some(first) = misplaced.first() else {
+            return;
+        };
+        if misplaced
+            .iter()
+            .any(|copy| (copy.size, copy.check) != (first.size, first.check))
+        {
+            self.summary.skipped.push(format!(
+                "{}: its misplaced copies hold different bytes",
+                artifact.name
+            ));
+            return;
+        }
+        self.copies(artifact, first);
+    }
+
+    /// Copies of a removed artifact that are still there.
+    fn removed(&mut self, artifact: &'a ArtifactView) {
+        let behind = artifact
+            .copies
+            .iter()
+            .any(|copy| copy.size.is_some() && self.is_writable(copy));
+        if behind {
+            self.summary.removes += 1;
+            self.steps.push(Step::Remove {
+                name: artifact.name.clone(),
+                expect: artifact
+                    .copies
+                    .iter()
+                    .map(|copy| {
+                        let label = self.survey.label(copy.volume).to_owned();
+                        (label, Self::expected(copy))
+                    })
+                    .collect(),
+            });
+        }
+    }
+
+    /// Versions that some replica lacks.
+    fn histories(&mut self, row: usize, artifact: &'a ArtifactView) {
+        let replicas: Vec<&CopyView> = artifact
+            .copies
+            .iter()
+            .filter(|copy| copy.state != CopyState::Misplaced && self.is_writable(copy))
+            .collect();
+        for version in self.survey.history(row) {
+            if usize::from(version.volumes) >= replicas.len() {
+                continue;
+            }
+            for copy in replicas.iter().filter(|copy| copy.volume != version.volume) {
+                self.need(copy, version.size);
+                self.steps.push(Step::Version {
+                    name: artifact.name.clone(),
+                    id: version.id,
+                    removal: version.kind == VersionKind::Removal,
+                    source: Source::Version {
+                        volume: self.survey.label(version.volume).to_owned(),
+                        name: artifact.name.clone(),
+                        id: version.id,
+                    },
+                    to: self.survey.label(copy.volume).to_owned(),
+                    size: version.size,
+                });
+            }
+        }
+    }
+}
+
+/// Why a repair leaves an artifact as it is, and what would bring it back.
+fn cannot_repair(survey: &Survey, artifact: &ArtifactView) -> String {
+    let name = &artifact.name;
+    match (artifact.state, artifact.newest_intact.as_deref()) {
+        (ArtifactState::Divergent, _) => format!(
+            "{name} is divergent: choose the right copy with --prefer VOLUME (the others are archived)"
+        ),
+        (ArtifactState::Lost, Some(NewestIntact::Copy { volume })) => format!(
+            "{name} is lost: the older copy on {} comes back with --accept-older",
+            survey.label(*volume)
+        ),
+        (ArtifactState::Lost, Some(NewestIntact::Version { id, .. })) => {
+            format!("{name} is lost: maifdeck versions restore {name} {id}")
+        }
+        (ArtifactState::Lost, Some(NewestIntact::Backup { id })) => {
+            format!("{name} is lost: maifdeck backup restore {id} {name}")
+        }
+        (state, _) => format!("{name} is {}: nothing to repair it from", state.word()),
+    }
+}

@@ -1,0 +1,88 @@
+//! Restore of one version, in place or under another name. Pure.
+
+use chrono::{DateTime, Utc};
+
+use super::model::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary};
+use crate::{
+    maif::Digest,
+    survey::{CopyState, CopyView, Survey},
+    volume::{ArtifactName, VersionId},
+};
+
+/// A version that was looked at: where it is and what its bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionFacts {
+    pub name: ArtifactName,
+    pub id: VersionId,
+    /// Label of a volume where it is intact.
+    pub volume: String,
+    pub size: u64,
+    pub check: Digest,
+}
+
+/// Plans to make a version the current copy of its artifact, or of `aside`. What is current there
+/// is archived first, so nothing becomes unrecoverable.
+pub fn restore_version(
+    survey: &Survey,
+    store: &str,
+    version: &VersionFacts,
+    aside: Option<ArtifactName>,
+    home_of: impl Fn(&ArtifactName) -> usize,
+    now: DateTime<Utc>,
+) -> Plan {
+    let target = aside.as_ref().unwrap_or(&version.name);
+    let home = home_of(target);
+    let copies: Vec<CopyView> = survey
+        .find(target)
+        .and_then(|row| survey.artifacts.get(row))
+        .map(|artifact| {
+            let misplaced = |copy: &&CopyView| copy.state != CopyState::Misplaced;
+            artifact.copies.iter().filter(misplaced).copied().collect()
+        })
+        .unwrap_or_default();
+    let mut summary = Summary::default();
+    let mut expect = Vec::new();
+    for (position, volume) in survey.volumes.iter().enumerate() {
+        if usize::from(volume.partition) != home {
+            continue;
+        }
+        let copy = copies.iter().find(|c| usize::from(c.volume.0) == position);
+        let expected = match copy.map(|copy| (copy.state, copy.size, copy.check)) {
+            Some((CopyState::Unreachable, ..) | (_, Some(_), None)) => Expected::Anything,
+            Some((_, Some(size), Some(check))) => Expected::File { size, check },
+            _ if !volume.state.is_readable() => Expected::Anything,
+            _ => Expected::Absent,
+        };
+        if volume.state.is_readable() {
+            summary.copies += 1;
+            summary.bytes += version.size;
+            if matches!(expected, Expected::File { .. }) {
+                summary.replaces += 1;
+                summary.archives += 1;
+            }
+            summary.space.push(SpaceNeed {
+                volume: volume.label.to_string(),
+                needed: version.size,
+                free: volume.space.map_or(0, |space| space.free),
+            });
+        }
+        expect.push((volume.label.to_string(), expected));
+    }
+    let step = Step::Put {
+        name: target.clone(),
+        source: Source::Version {
+            volume: version.volume.clone(),
+            name: version.name.clone(),
+            id: version.id,
+        },
+        size: version.size,
+        check: version.check,
+        expect,
+    };
+    let intent = Intent::VersionRestore {
+        name: version.name.clone(),
+        version: version.id,
+        aside,
+    };
+    Plan::new(store.to_owned(), intent, now, vec![step], summary)
+}

@@ -1,0 +1,249 @@
+//! Repair and restore: plans that are shown, confirmed, applied as they were shown, and resumed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+
+use serde_json::{Value, json};
+use support::{Fixture, files};
+
+fn flip(f: &Fixture, copy: &str) {
+    let path = f.path(copy);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[444 + 372] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+}
+
+fn demo() -> (Fixture, Value) {
+    let f = Fixture::empty();
+    let built = f
+        .run(&[
+            "demo",
+            "play",
+            "--artifacts",
+            "40",
+            "--no-console",
+            "--json",
+        ])
+        .exits(0)
+        .json();
+    fs::copy(f.path("play/maifdeck.toml"), f.path("maifdeck.toml")).unwrap();
+    (f, built)
+}
+
+fn planted(built: &Value, what: &str) -> String {
+    built["planted"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|p| p["what"].as_str().unwrap().contains(what))
+        .unwrap()["subject"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn states(f: &Fixture) -> Value {
+    f.run(&["survey", "--level", "deep", "--json"]).json()["summary"].clone()
+}
+
+#[test]
+fn repair_mends_what_can_be_mended_and_names_what_is_left() {
+    let (f, built) = demo();
+    let before = files(&f.path("play"));
+    let plan = f
+        .run(&["replicas", "repair", "--dry-run", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(
+        files(&f.path("play")),
+        before,
+        "a dry run changed something"
+    );
+    let skipped = plan["plan"]["skipped"].to_string();
+    assert!(
+        skipped.contains(&planted(&built, "two contents")),
+        "{skipped}"
+    );
+    assert!(
+        skipped.contains(&planted(&built, "no intact copy")),
+        "{skipped}"
+    );
+    assert!(skipped.contains("the volume cannot be used"), "{skipped}");
+    f.run(&["replicas", "repair"]).exits(3);
+    let job = f
+        .run(&["replicas", "repair", "--yes", "--json"])
+        .exits(4)
+        .json();
+    assert_eq!(job["job"]["state"], "done");
+    let summary = states(&f);
+    assert_eq!(
+        (&summary["corrupt"], &summary["misplaced"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(
+        (&summary["lost"], &summary["divergent"]),
+        (&json!(1), &json!(1))
+    );
+    // Repairing again finds nothing more to do.
+    let again = f
+        .run(&["replicas", "repair", "--dry-run", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(again["plan"]["steps"], 0, "{again}");
+}
+
+#[test]
+fn the_operator_decides_a_divergence_and_both_contents_stay() {
+    let (f, built) = demo();
+    let name = planted(&built, "two contents");
+    let artifact = &f.run(&["replicas", &name, "--json"]).json()["artifacts"][0];
+    let divergent: Vec<String> = artifact["copies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|c| c["state"] == "divergent")
+        .map(|c| c["volume"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(divergent.len(), 2);
+    // Nothing is served while nobody knows which is right.
+    f.run(&["get", &name]).exits(5);
+    f.run(&[
+        "replicas",
+        "repair",
+        &name,
+        "--prefer",
+        &divergent[1],
+        "--yes",
+    ])
+    .exits(0);
+    f.run(&["replicas", "repair", &name, "--yes"]).exits(0);
+    let after = f
+        .run(&["replicas", &name, "--level", "deep", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(after["artifacts"][0]["state"], "ok");
+    let versions = f.run(&["versions", &name, "--json"]).exits(0).json();
+    let mut digests: Vec<&str> = versions["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v["sha256"].as_str().unwrap())
+        .collect();
+    digests.sort_unstable();
+    digests.dedup();
+    assert!(digests.len() >= 2, "{versions}");
+}
+
+#[test]
+fn a_version_comes_back_in_place_and_aside() {
+    let f = Fixture::grid(2, 3);
+    for text in ["one", "two", "three"] {
+        f.run(&["put", "doc", "--text", text]).exits(0);
+    }
+    let versions = f.run(&["versions", "doc", "--json"]).exits(0).json();
+    let oldest = versions["versions"][1]["id"].as_str().unwrap().to_owned();
+    f.run(&["versions", "restore", "doc", &oldest, "--yes"])
+        .exits(0);
+    f.run(&[
+        "versions", "restore", "doc", &oldest, "--as", "copy", "--yes",
+    ])
+    .exits(0);
+    for name in ["doc", "copy"] {
+        let inspected = f
+            .run(&["inspect", name, "--text", "--json"])
+            .exits(0)
+            .json();
+        assert_eq!(inspected["texts"], json!(["one"]));
+    }
+    // What was current is in the history.
+    assert_eq!(
+        f.run(&["versions", "doc", "--json"]).json()["versions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    f.run(&["versions", "restore", "doc", "20200101_000000", "--yes"])
+        .exits(5);
+    f.run(&["versions", "restore", "doc", "yesterday", "--yes"])
+        .exits(2);
+}
+
+#[test]
+fn what_runs_is_the_plan_that_was_shown() {
+    let f = Fixture::grid(1, 3);
+    for name in ["a", "b"] {
+        f.run(&["put", name, "--text", "x"]).exits(0);
+        flip(&f, &format!("b/p1/{name}.maif"));
+    }
+    let plan = f
+        .run(&["replicas", "repair", "--dry-run", "--json"])
+        .exits(0);
+    fs::write(f.path("plan.json"), &plan.stdout).unwrap();
+    // The store moves on: one artifact is saved anew before the plan runs.
+    f.run(&["put", "a", "--text", "y"]).exits(0);
+    let job = f
+        .run(&["apply", "plan.json", "--yes", "--json"])
+        .exits(4)
+        .json();
+    assert_eq!(job["job"]["steps_done"], 1);
+    assert!(
+        job["job"]["errors"][0]
+            .as_str()
+            .unwrap()
+            .contains("changed since planned")
+    );
+    let inspected = f.run(&["inspect", "a", "--text", "--json"]).exits(0).json();
+    assert_eq!(inspected["texts"], json!(["y"]));
+    // A plan that was edited is none.
+    let edited = String::from_utf8(plan.stdout)
+        .unwrap()
+        .replace("\"to\":\"p1.2\"", "\"to\":\"p1.3\"");
+    fs::write(f.path("edited.json"), edited).unwrap();
+    f.run(&["apply", "edited.json", "--yes"]).exits(2);
+}
+
+#[test]
+fn a_killed_repair_is_interrupted_and_resumes_to_the_same_end() {
+    let f = Fixture::grid(1, 3);
+    for n in 0..4 {
+        f.run(&["put", &format!("doc-{n}"), "--text", "x"]).exits(0);
+        flip(&f, &format!("b/p1/doc-{n}.maif"));
+    }
+    let killed = f
+        .command(&["replicas", "repair", "--yes"])
+        .env("MAIFDECK_FAULT", "apply.step-done=kill@2")
+        .output()
+        .unwrap();
+    assert_eq!(killed.status.code(), None);
+    let jobs = f.run(&["jobs", "--json"]).exits(0).json();
+    assert_eq!(jobs["jobs"][0]["state"], "interrupted");
+    let id = jobs["jobs"][0]["id"].as_str().unwrap().to_owned();
+    f.run(&["jobs", "resume", &id]).exits(0);
+    assert_eq!(
+        f.run(&["jobs", "--json"]).json()["jobs"][0]["state"],
+        "done"
+    );
+    assert_eq!(states(&f)["ok"], 4);
+    f.run(&["jobs", "resume", &id]).exits(2);
+    // The damaged copies wait in the trash; nothing was destroyed.
+    let trash = walkdir::WalkDir::new(f.path("b/p1/.maifdeck/trash"))
+        .into_iter()
+        .filter(|e| e.as_ref().unwrap().file_type().is_file())
+        .count();
+    assert!(trash >= 4);
+}
+
+#[test]
+fn read_only_is_held_by_the_engine() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    flip(&f, "a/p1/doc.maif");
+    let before = support::tree(f.directory.path());
+    f.run(&["--read-only", "replicas", "repair", "--yes"])
+        .exits(3);
+    assert_eq!(support::tree(f.directory.path()), before);
+}
