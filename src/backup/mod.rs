@@ -1,5 +1,24 @@
 //! The backup tree: a plain copy of the store that `cp` can restore and `sha256sum -c` can check.
+//!
+//! [`create`] makes one, [`verify`] checks one, [`list`] shows all. A backup is staged under a
+//! hidden name, made durable, sealed with a manifest and digests, and only then renamed.
 
+mod base;
+mod copy;
+mod create;
+mod history;
+pub mod manifest;
 pub mod model;
+mod path;
+mod select;
+mod staging;
+pub mod sums;
+mod sweep;
+pub mod tree;
+mod verify;
 
+pub use create::{BackupReport, create};
+pub use manifest::{Entry, Header, Skipped};
 pub use model::{BackupId, BackupState, BackupView, Verified};
+pub use tree::{RelPath, list, lock_directory};
+pub use verify::{VerifyReport, verify};

@@ -1,0 +1,343 @@
+//! Making a backup: every artifact once, every version once, what did not change by hard link to
+//! the backup before.
+//!
+//! Nothing is linked from a volume: a sketch's next save would write into the backup. What cannot
+//! be taken in is skipped with a reason, and the backup is `partial`.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+use super::{
+    base::{Base, Link},
+    copy::{self, Refused, Taken},
+    manifest::{Entry, Header, Skipped},
+    model::{BackupId, BackupState},
+    select::{Choice, Item, Partition},
+    staging::Staging,
+};
+use crate::{
+    clock::SharedClock,
+    maif::Digest,
+    progress::Task,
+    store::{Store, StoreError, grid},
+    volume::{ArtifactName, Fingerprint, Lane, Lock, LockMode, VersionKind, Volume},
+};
+
+/// Artifacts looked at together.
+const BATCH: usize = 256;
+/// Times that a file is read anew when it changed meanwhile; the last time under its lock.
+const TRIES: u32 = 4;
+/// Before a second look.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupReport {
+    pub id: BackupId,
+    /// `complete` or `partial`.
+    pub state: BackupState,
+    pub artifacts: u64,
+    pub versions: u64,
+    pub bytes: u64,
+    /// Those not linked to the backup before.
+    pub new_bytes: u64,
+    pub skipped: Vec<Skipped>,
+}
+
+/// Backs the store up. After an error or a cancellation nothing of it is left.
+pub fn create(store: &Store, clock: &SharedClock, task: &Task) -> Result<BackupReport, StoreError> {
+    store.require_write()?;
+    let config = store.config();
+    let Some(backup) = &config.backup else {
+        return Err(StoreError::Usage(
+            "no [backup] directory is configured".to_owned(),
+        ));
+    };
+    let usable = store.slots().iter().any(|slot| slot.state.is_readable());
+    let (true, Some(id)) = (usable, store.id()) else {
+        return Err(store.slots().first().map_or_else(
+            || StoreError::Usage("the store has no volume".to_owned()),
+            grid::not_usable,
+        ));
+    };
+    task.checkpoint()?;
+    let at = clock.now();
+    let mut staging = Staging::begin(&backup.directory, at, config.store.lock_timeout)?;
+    let mut header = Header::new(staging.id(), at, id);
+    match fill(store, task, &mut staging, &mut header) {
+        Ok(()) => Ok(BackupReport {
+            id: header.id,
+            state: header.state,
+            artifacts: header.artifacts,
+            versions: header.versions,
+            bytes: header.bytes,
+            new_bytes: header.new_bytes,
+            skipped: header.skipped,
+        }),
+        Err(error) => {
+            staging.discard();
+            Err(error)
+        }
+    }
+}
+
+fn fill(
+    store: &Store,
+    task: &Task,
+    staging: &mut Staging,
+    header: &mut Header,
+) -> Result<(), StoreError> {
+    task.phase("listing");
+    let base = staging.base(&header.store)?;
+    let mut partitions = Vec::new();
+    let (mut items, mut bytes) = (0, 0);
+    for index in 0..store.partitions().len() {
+        task.checkpoint()?;
+        let partition = Partition::list(store, index);
+        items += partition.names.len() as u64 + partition.versions;
+        bytes += partition.bytes;
+        task.totals(items, bytes);
+        partitions.push(partition);
+    }
+    task.phase("copying");
+    let mut filling = Filling {
+        task,
+        base: base.unwrap_or_default(),
+        timeout: store.config().store.lock_timeout,
+        staging,
+        header,
+    };
+    for partition in &partitions {
+        filling.partition(partition)?;
+    }
+    task.checkpoint()?;
+    task.phase("sealing");
+    if !header.skipped.is_empty() {
+        header.state = BackupState::Partial;
+    }
+    staging.seal(header)?;
+    task.flush();
+    Ok(())
+}
+
+struct Filling<'a> {
+    task: &'a Task,
+    base: Base,
+    timeout: Duration,
+    staging: &'a mut Staging,
+    header: &'a mut Header,
+}
+
+impl Filling<'_> {
+    fn partition(&mut self, partition: &Partition<'_>) -> Result<(), StoreError> {
+        if let Some(reason) = &partition.unreadable {
+            self.skip(partition.skipped(None, None, reason.clone()));
+            return Ok(());
+        }
+        for names in partition.names.chunks(BATCH) {
+            self.task.checkpoint()?;
+            let choices = Self::choose(partition, names);
+            self.take_all(partition, choices)?;
+        }
+        let histories = partition.histories();
+        let mut allotted = BTreeSet::new();
+        for listed in histories.chunks(BATCH) {
+            self.task.checkpoint()?;
+            let choices = partition.choose_versions(listed, &histories, &mut allotted);
+            self.take_all(partition, choices)?;
+        }
+        Ok(())
+    }
+
+    /// A copy that a sketch is writing in place looks torn: what nobody holds right is looked at
+    /// once more.
+    fn choose(partition: &Partition<'_>, names: &[ArtifactName]) -> Vec<Choice> {
+        let mut choices = partition.choose(names);
+        let doubtful: Vec<ArtifactName> = choices
+            .iter()
+            .zip(names)
+            .filter(|(choice, _)| matches!(choice, Choice::Skip(_)))
+            .map(|(_, name)| name.clone())
+            .collect();
+        if doubtful.is_empty() {
+            return choices;
+        }
+        std::thread::sleep(PAUSE);
+        choices.retain(|choice| !matches!(choice, Choice::Skip(_)));
+        choices.extend(partition.choose(&doubtful));
+        choices
+    }
+
+    fn take_all(
+        &mut self,
+        partition: &Partition<'_>,
+        choices: Vec<Choice>,
+    ) -> Result<(), StoreError> {
+        let mut items = Vec::new();
+        for choice in choices {
+            match choice {
+                Choice::Take(item) => items.push(item),
+                Choice::Skip(skipped) => self.skip(skipped),
+                Choice::Nothing => self.task.add_done(1),
+            }
+        }
+        let mut links = Vec::new();
+        let mut kept: Vec<Option<Digest>> = Vec::new();
+        for item in &items {
+            let same = self.unchanged(item)?;
+            kept.push(same.as_ref().map(|(digest, _)| *digest));
+            links.extend(same.map(|(_, link)| link));
+        }
+        let mut linked = self.staging.link_all(links)?.into_iter();
+        for (item, kept) in items.into_iter().zip(kept) {
+            match kept.filter(|_| linked.next() == Some(true)) {
+                Some(sha256) => {
+                    let taken = Taken {
+                        sha256,
+                        fingerprint: item.fingerprint,
+                        modified: item.modified,
+                    };
+                    self.task.add_bytes(item.fingerprint.size);
+                    self.add(&item, &taken, 0)?;
+                }
+                None => self.copy(partition, item)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of the backup before that holds the same bytes, with their digest.
+    fn unchanged(&self, item: &Item) -> Result<Option<(Digest, Link)>, StoreError> {
+        let Some(entry) = self.base.entries.get(&item.key) else {
+            return Ok(None);
+        };
+        // Without a mode it was looked at in haste and is copied.
+        if entry.fingerprint() != item.fingerprint || item.mode == 0 {
+            return Ok(None);
+        }
+        if item.foreign {
+            let Some(volume) = item.volumes.first() else {
+                return Ok(None);
+            };
+            let now = copy::digest(volume, &item.source, self.task)?;
+            if now != Some(entry.sha256) {
+                return Ok(None);
+            }
+        }
+        let link = Link {
+            from: entry.path.under(&self.base.root),
+            to: item.path.clone(),
+            fingerprint: item.fingerprint,
+            mode: item.mode,
+        };
+        Ok(Some((entry.sha256, link)))
+    }
+
+    /// Copies an item from the first volume that gives it intact.
+    fn copy(&mut self, partition: &Partition<'_>, mut item: Item) -> Result<(), StoreError> {
+        self.task.checkpoint()?;
+        for attempt in 1..=TRIES {
+            let locks = if attempt == TRIES {
+                self.quiet(&item)
+            } else {
+                Vec::new()
+            };
+            let mut problem = None;
+            for volume in &item.volumes {
+                match copy::copy(volume, &item.source, self.staging, &item.path, self.task)? {
+                    // Another commit came between the look and the copy.
+                    Ok(taken) if taken.fingerprint != item.fingerprint => {
+                        self.staging.remove(&item.path)?;
+                    }
+                    Ok(taken) => {
+                        self.task.add_verified(1);
+                        let new = taken.fingerprint.size;
+                        return self.add(&item, &taken, new);
+                    }
+                    Err(Refused::Changed) => {}
+                    Err(Refused::Damaged(reason)) => {
+                        problem = Some(format!("damaged on {}: {reason}", volume.label()));
+                    }
+                    Err(Refused::Failed(error)) => problem = Some(error.to_string()),
+                }
+            }
+            drop(locks);
+            let (name, version) = &item.key;
+            let version = version.map(|(id, _)| id);
+            if let Some(reason) = problem {
+                self.skip(partition.skipped(Some(name), version, reason));
+                return Ok(());
+            }
+            if attempt == TRIES {
+                let reason = "it changed each time it was read".to_owned();
+                self.skip(partition.skipped(Some(name), version, reason));
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE * attempt);
+            if version.is_none() {
+                match partition.choose_again(name) {
+                    Choice::Take(again) => item = again,
+                    Choice::Skip(skipped) => {
+                        self.skip(skipped);
+                        return Ok(());
+                    }
+                    Choice::Nothing => {
+                        self.task.add_done(1);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The artifact's shared locks, as far as its lock files exist: a reader creates none.
+    fn quiet(&self, item: &Item) -> Vec<Lock> {
+        let file = PathBuf::from(item.key.0.lock_file_name());
+        let lock = |volume: &Arc<Volume>| {
+            let path = file.clone();
+            let exists = volume.run(Lane::Short, move |dir, _| {
+                Ok(dir.path().join(path).exists())
+            });
+            if !exists.unwrap_or(false) {
+                return None;
+            }
+            volume
+                .lock(&file, LockMode::Shared, self.timeout)
+                .ok()?
+                .ok()
+        };
+        item.volumes.iter().filter_map(lock).collect()
+    }
+
+    fn skip(&mut self, skipped: Skipped) {
+        tracing::warn!(%skipped, "left out of the backup");
+        self.task.add_failed(1);
+        self.header.skipped.push(skipped);
+    }
+
+    fn add(&mut self, item: &Item, taken: &Taken, new_bytes: u64) -> Result<(), StoreError> {
+        let (name, version) = &item.key;
+        let Fingerprint { size, check } = taken.fingerprint;
+        let removed = matches!(version, Some((_, VersionKind::Removal)));
+        self.staging.add(&Entry {
+            path: item.path.clone(),
+            name: name.clone(),
+            version: version.map(|(id, _)| id),
+            removed,
+            size,
+            sha256: taken.sha256,
+            check,
+            mtime: taken.modified,
+            generation: item.generation,
+        })?;
+        match version {
+            None => self.header.artifacts += 1,
+            Some((_, VersionKind::Copy)) => self.header.versions += 1,
+            Some((_, VersionKind::Removal)) => {}
+        }
+        self.header.bytes += size;
+        self.header.new_bytes += new_bytes;
+        self.task.add_done(1);
+        Ok(())
+    }
+}
