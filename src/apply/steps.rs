@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    backup::{self, BackupId},
     journal::model::Outcome,
     maif::{Digest, Verdict, verify},
     plan::{Expectations, Expected, Source, Step},
@@ -110,9 +111,10 @@ impl Context<'_> {
                 self.store.remove(name, &|peeks| holds(expect, peeks))?;
                 Ok(Outcome::Done)
             }
-            Step::RetireBackup { .. } | Step::Admit { .. } => Err(StoreError::Failed(
-                "this build cannot run that kind of step".to_owned(),
-            )),
+            Step::RetireBackup { id, .. } => self.retire(*id),
+            Step::Admit { volume } => Err(StoreError::Failed(format!(
+                "this build cannot admit a joining volume ({volume})"
+            ))),
         }
     }
 
@@ -314,6 +316,29 @@ impl Context<'_> {
             Ok(Outcome::Done)
         })?;
         Ok(outcome)
+    }
+
+    /// Renames a sealed backup into the backups' trash, where it waits for the undo window.
+    fn retire(&self, id: BackupId) -> Result<Outcome, StoreError> {
+        let directory = &self
+            .store
+            .config()
+            .backup
+            .as_ref()
+            .ok_or_else(|| StoreError::Changed("no backups are configured any more".to_owned()))?
+            .directory;
+        let _held = backup::lock_directory(directory, self.store.config().store.lock_timeout)?;
+        let from = directory.join(id.directory());
+        if from.symlink_metadata().is_err() {
+            return Ok(Outcome::Already);
+        }
+        let trash = directory.join(".maifdeck-trash").join(self.job);
+        std::fs::create_dir_all(&trash).at("create", &trash)?;
+        let to = trash.join(id.directory());
+        dir::rename_new(&from, &to).at("retire", &from)?;
+        dir::sync_directory(&trash)?;
+        dir::sync_directory(directory)?;
+        Ok(Outcome::Done)
     }
 
     /// A misplaced copy is redundant once a quorum at home was just read back with its bytes.

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Context, Exit};
 use crate::{
+    backup::{self, BackupState},
+    journal::{JobView, read},
     progress::Task,
     report::{self, reason, text},
     store::{Access, Store, StoreError, config::Role},
@@ -51,7 +53,27 @@ fn print_findings(context: &Context<'_>, findings: &[Finding]) {
 /// `status`
 pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
     let store = context.open(false)?;
-    let survey = take(&store, Level::Quick, Vec::new())?;
+    let mut survey = take(&store, Level::Quick, Vec::new())?;
+    let backups = match &store.config().backup {
+        Some(config) => {
+            let backups = backup::list(&config.directory)?;
+            let now = store.clock().now();
+            survey
+                .findings
+                .extend(survey::findings::about_backups(&backups, config, now));
+            backups
+        }
+        None => Vec::new(),
+    };
+    let jobs: Vec<JobView> = read::read_all(&store)
+        .iter()
+        .map(read::Record::view)
+        .collect();
+    survey.findings.extend(survey::findings::about_jobs(&jobs));
+    survey::findings::sort(&mut survey.findings);
+    let last = backups
+        .iter()
+        .rfind(|view| view.state == BackupState::Complete && view.at <= store.clock().now());
     let role = match (store.config().node.role, store.access()) {
         (Role::Follower, _) => "follower",
         (Role::Writer, Access::ReadOnly) => "writer (read-only)",
@@ -79,8 +101,8 @@ pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
             "volumes": volumes,
             "summary": report::json::summary(&survey),
             "findings": survey.findings,
-            "last_backup": Value::Null,
-            "jobs": [],
+            "last_backup": last,
+            "jobs": jobs.iter().take(10).map(super::plans::job_json).collect::<Vec<_>>(),
         }));
         return Ok(code(&survey.findings));
     }
@@ -106,6 +128,18 @@ pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
         summary.join(", "),
         survey.took.as_secs_f64()
     ));
+    if let Some(last) = last {
+        context.output.line(&format!(
+            "last backup: {}, {}, {}",
+            last.id,
+            text::ago(last.at, store.clock().now()),
+            last.verified.map_or("never verified", |v| if v.ok {
+                "verified"
+            } else {
+                "found damaged"
+            })
+        ));
+    }
     print_findings(context, &survey.findings);
     if survey.findings.is_empty() {
         context.output.line("nothing needs you");

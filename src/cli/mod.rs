@@ -2,6 +2,7 @@
 
 mod args;
 mod artifacts;
+mod backups;
 mod confirm;
 mod demo;
 mod files;
@@ -84,6 +85,7 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         Some(Command::Apply { plan, confirm }) => plans::apply(&context, plan, *confirm),
         Some(Command::Jobs { command }) => plans::jobs(&context, command.as_ref()),
         Some(Command::Demo(demo)) => demo::demo(&context, demo),
+        Some(Command::Backup { command }) => backups::backup(&context, command),
         Some(Command::Lock(lock)) => artifacts::lock(&context, lock),
         Some(Command::Config { command }) => setup::config(&context, *command),
         Some(Command::Completions { shell }) => {

@@ -165,7 +165,7 @@ pub fn apply(context: &Context<'_>, file: &str, confirm: Confirm) -> Result<u8, 
 }
 
 /// Prints the plan, has it confirmed, applies it.
-fn carry_out(
+pub fn carry_out(
     context: &Context<'_>,
     store: &Store,
     plan: &Plan,
@@ -260,7 +260,7 @@ fn print_plan(context: &Context<'_>, plan: &Plan) {
     }
 }
 
-fn job_json(job: &JobView) -> Value {
+pub fn job_json(job: &JobView) -> Value {
     json!({
         "id": job.id,
         "plan": job.plan,

@@ -18,8 +18,10 @@ use chrono::{DateTime, Duration, Utc};
 pub use faults::Planted;
 
 use crate::{
+    backup,
     clock::{ManualClock, SharedClock},
     maif::Digest,
+    progress::Task,
     store::{Access, Config, Store, StoreError, commit::Condition, config, grid},
     volume::{ArtifactName, At},
 };
@@ -68,7 +70,16 @@ pub fn build(demo: &Demo, now: DateTime<Utc>) -> Result<Built, StoreError> {
     fs::write(&file, &text).at("write", &file)?;
     let config = Arc::new(config);
     let plans = content::plan(demo.artifacts, demo.seed, now);
-    let saves = save_all(&config, &plans)?;
+    let mut saves = 0;
+    let mut since = DateTime::<Utc>::UNIX_EPOCH;
+    // Backups happen between the saves, as they do in life.
+    for days_ago in [21, 7, 1] {
+        let until = now - Duration::days(days_ago);
+        saves += save_all(&config, &plans, since, until)?;
+        back_up(&config, until, days_ago == 7)?;
+        since = until;
+    }
+    saves += save_all(&config, &plans, since, now)?;
     let store = Store::open(Arc::clone(&config), begin.shared(), Access::Write);
     let planted = faults::plant(&store, &plans, now)?;
     Ok(Built {
@@ -112,12 +123,17 @@ fn configuration(directory: &Path) -> Result<String, StoreError> {
 }
 
 /// Saves every artifact's history, oldest first, several artifacts at a time.
-fn save_all(config: &Arc<Config>, plans: &[content::ArtifactPlan]) -> Result<u64, StoreError> {
+fn save_all(
+    config: &Arc<Config>,
+    plans: &[content::ArtifactPlan],
+    since: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<u64, StoreError> {
     let share = plans.len().div_ceil(SAVERS).max(1);
     std::thread::scope(|scope| {
         let savers: Vec<_> = plans
             .chunks(share)
-            .map(|plans| scope.spawn(|| save_some(config, plans)))
+            .map(|plans| scope.spawn(move || save_some(config, plans, since, until)))
             .collect();
         let mut total = 0;
         for saver in savers {
@@ -129,10 +145,18 @@ fn save_all(config: &Arc<Config>, plans: &[content::ArtifactPlan]) -> Result<u64
     })
 }
 
-fn save_some(config: &Arc<Config>, plans: &[content::ArtifactPlan]) -> Result<u64, StoreError> {
+fn save_some(
+    config: &Arc<Config>,
+    plans: &[content::ArtifactPlan],
+    since: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<u64, StoreError> {
     let mut saves = 0;
     for plan in plans {
         for (revision, at) in plan.saved_at.iter().enumerate() {
+            if *at <= since || *at > until {
+                continue;
+            }
             let clock = ManualClock::at(*at);
             let store = Store::open(Arc::clone(config), clock.shared(), Access::Write);
             let (file, sha256) = plan.write(revision, *at)?;
@@ -141,6 +165,16 @@ fn save_some(config: &Arc<Config>, plans: &[content::ArtifactPlan]) -> Result<u6
         }
     }
     Ok(saves)
+}
+
+fn back_up(config: &Arc<Config>, at: DateTime<Utc>, verify: bool) -> Result<(), StoreError> {
+    let clock = ManualClock::at(at).shared();
+    let store = Store::open(Arc::clone(config), clock.clone(), Access::Write);
+    let report = backup::create(&store, &clock, &Task::new())?;
+    if verify && let Some(backups) = &config.backup {
+        backup::verify(&backups.directory, report.id, false, &clock, &Task::new())?;
+    }
+    Ok(())
 }
 
 /// Saves through the engine, then sets the file's time to the moment it pretends to be.

@@ -1,9 +1,13 @@
 //! Survey × intent → plan. Planning is pure: it reads a survey and touches no file.
 
 pub mod model;
+mod prune;
 mod repair;
 mod restore;
+mod restore_backup;
 
 pub use model::*;
+pub use prune::{PruneRefused, prune_backups};
 pub use repair::{Choice, repair};
 pub use restore::{VersionFacts, restore_version};
+pub use restore_backup::{RestoreChoice, RestoreRefused, restore_backup};

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::model::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary};
+use super::{
+    model::{Intent, Plan, Source, SpaceNeed, Step, Summary},
+    restore_backup::expected,
+};
 use crate::{
     survey::{
         ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, Reason, Survey, VolumeState,
@@ -135,15 +138,6 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn expected(copy: &CopyView) -> Expected {
-        match (copy.state, copy.size, copy.check) {
-            // Not seen, or seen while its bytes could not be had.
-            (CopyState::Unreachable, ..) | (_, Some(_), None) => Expected::Anything,
-            (_, Some(size), Some(check)) => Expected::File { size, check },
-            (_, None, _) => Expected::Absent,
-        }
-    }
-
     fn is_writable(&self, copy: &CopyView) -> bool {
         self.survey
             .volume(copy.volume)
@@ -179,12 +173,7 @@ impl<'a> Draft<'a> {
             }
         }
         let expect = home()
-            .map(|copy| {
-                (
-                    self.survey.label(copy.volume).to_owned(),
-                    Self::expected(copy),
-                )
-            })
+            .map(|copy| (self.survey.label(copy.volume).to_owned(), expected(copy)))
             .collect();
         self.steps.push(Step::Put {
             name: artifact.name.clone(),
@@ -218,7 +207,7 @@ impl<'a> Draft<'a> {
                         to: label,
                         size,
                         check,
-                        expect: Self::expected(copy),
+                        expect: expected(copy),
                     });
                 }
                 CopyState::Unreachable => *self.out_of_reach.entry(label).or_default() += 1,
@@ -293,7 +282,7 @@ impl<'a> Draft<'a> {
                     .iter()
                     .map(|copy| {
                         let label = self.survey.label(copy.volume).to_owned();
-                        (label, Self::expected(copy))
+                        (label, expected(copy))
                     })
                     .collect(),
             });

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::model::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary};
+use super::{
+    model::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary},
+    restore_backup::expected,
+};
 use crate::{
     maif::Digest,
     survey::{CopyState, CopyView, Survey},
@@ -47,11 +50,10 @@ pub fn restore_version(
             continue;
         }
         let copy = copies.iter().find(|c| usize::from(c.volume.0) == position);
-        let expected = match copy.map(|copy| (copy.state, copy.size, copy.check)) {
-            Some((CopyState::Unreachable, ..) | (_, Some(_), None)) => Expected::Anything,
-            Some((_, Some(size), Some(check))) => Expected::File { size, check },
-            _ if !volume.state.is_readable() => Expected::Anything,
-            _ => Expected::Absent,
+        let expected = match copy {
+            Some(copy) => expected(copy),
+            None if volume.state.is_readable() => Expected::Absent,
+            None => Expected::Anything,
         };
         if volume.state.is_readable() {
             summary.copies += 1;

@@ -4,7 +4,14 @@ use super::model::{
     ArtifactState, ArtifactView, CopyState, Finding, FindingKind, NewestIntact, Severity, Survey,
     VolumeState,
 };
-use crate::store::Store;
+use chrono::{DateTime, Utc};
+
+use crate::{
+    backup::{BackupState, BackupView},
+    journal::{JobState, JobView},
+    report::text,
+    store::{Store, config::BackupConfig},
+};
 
 /// At most so many findings of one kind are told one by one; the rest is counted.
 const EACH: usize = 20;
@@ -20,6 +27,111 @@ pub fn of(survey: &Survey, store: &Store) -> Vec<Finding> {
     findings
         .sort_by(|a, b| (a.severity, a.kind, &a.subject).cmp(&(b.severity, b.kind, &b.subject)));
     findings
+}
+
+/// Findings about backups: none, old, unverified, damaged, interrupted.
+pub fn about_backups(
+    backups: &[BackupView],
+    config: &BackupConfig,
+    now: DateTime<Utc>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |severity, kind, subject: String, message: String, remedy: String| {
+        findings.push(Finding {
+            severity,
+            kind,
+            subject,
+            message,
+            remedy,
+        });
+    };
+    // A future date is never the newest: a wrong clock must not silence this.
+    let last = backups
+        .iter()
+        .rfind(|backup| backup.state == BackupState::Complete && backup.at <= now);
+    match last {
+        None => add(
+            Severity::Warning,
+            FindingKind::BackupNone,
+            "backups".to_owned(),
+            format!(
+                "there is no complete backup in {}",
+                config.directory.display()
+            ),
+            "maifdeck backup create".to_owned(),
+        ),
+        Some(last) => {
+            let age = (now - last.at).to_std().unwrap_or_default();
+            if age > config.max_age {
+                add(
+                    Severity::Warning,
+                    FindingKind::BackupOld,
+                    last.id.to_string(),
+                    format!("the last complete backup is {} old", text::duration(age)),
+                    "maifdeck backup create".to_owned(),
+                );
+            }
+            let verified = last.verified.is_some_and(|v| {
+                v.ok && (now - v.at).to_std().unwrap_or_default() <= config.verify_every
+            });
+            if !verified && age > config.verify_every {
+                add(
+                    Severity::Warning,
+                    FindingKind::BackupUnverified,
+                    last.id.to_string(),
+                    format!(
+                        "the last backup was not verified within {}",
+                        text::duration(config.verify_every)
+                    ),
+                    format!("maifdeck backup verify {}", last.id),
+                );
+            }
+        }
+    }
+    for backup in backups {
+        let reason = backup.reason.as_deref().unwrap_or("no reason known");
+        match backup.state {
+            BackupState::Damaged => add(
+                Severity::Critical,
+                FindingKind::BackupDamaged,
+                backup.id.to_string(),
+                format!("backup {} is damaged: {reason}", backup.id),
+                format!("maifdeck backup verify {} names the files", backup.id),
+            ),
+            BackupState::Interrupted => add(
+                Severity::Warning,
+                FindingKind::BackupInterrupted,
+                backup.id.to_string(),
+                format!("backup {} was interrupted; nothing of it counts", backup.id),
+                "maifdeck backup create sweeps it".to_owned(),
+            ),
+            _ => {}
+        }
+    }
+    findings
+}
+
+/// Findings about jobs whose process is gone.
+pub fn about_jobs(jobs: &[JobView]) -> Vec<Finding> {
+    jobs.iter()
+        .filter(|job| job.state == JobState::Interrupted)
+        .map(|job| Finding {
+            severity: Severity::Critical,
+            kind: FindingKind::JobInterrupted,
+            subject: job.id.clone(),
+            message: format!(
+                "the job \"{}\" was interrupted after {} of {} steps",
+                job.title, job.steps_done, job.steps_total
+            ),
+            remedy: format!("maifdeck jobs resume {}", job.id),
+        })
+        .collect()
+}
+
+/// Worst first.
+pub fn sort(findings: &mut [Finding]) {
+    findings
+        .sort_by(|a, b| (a.severity, a.kind, &a.subject).cmp(&(b.severity, b.kind, &b.subject)));
 }
 
 fn volumes(survey: &Survey, findings: &mut Vec<Finding>) {
@@ -252,7 +364,7 @@ fn behind(survey: &Survey, findings: &mut Vec<Finding>) {
                 many => (
                     format!(
                         "{} artifacts are {} on {}",
-                        crate::report::text::count(many.len() as u64),
+                        text::count(many.len() as u64),
                         state.word(),
                         volume.label
                     ),

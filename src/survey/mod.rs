@@ -1,6 +1,6 @@
 //! Reading what is there: every artifact on every volume, and every name that a history knows.
 
-mod findings;
+pub mod findings;
 pub mod model;
 mod scan;
 

@@ -1,0 +1,260 @@
+//! `backup create/list/verify/restore/prune`.
+
+use serde_json::{Value, json};
+
+use super::{
+    Context, Exit,
+    args::{BackupCommand, Mode},
+    plans,
+};
+use crate::{
+    backup::{self, BackupId, BackupState, BackupView, manifest},
+    plan::{self, RestoreChoice, RestoreMode},
+    progress::Task,
+    report::text,
+    store::{Store, StoreError, config::BackupConfig},
+    survey::{self, Scope},
+    volume::{ArtifactName, Level, Pulse},
+};
+
+pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    match command {
+        BackupCommand::Create { .. } => create(context, &store),
+        BackupCommand::List => list(context, &store),
+        BackupCommand::Verify { id, quick, .. } => verify(context, &store, id, *quick),
+        BackupCommand::Restore {
+            id,
+            names,
+            mode,
+            max_remove,
+            confirm,
+        } => {
+            let names: Vec<ArtifactName> = names
+                .iter()
+                .map(|name| context.name(name))
+                .collect::<Result<_, _>>()?;
+            let plan = plan_restore(&store, id, names, *mode, *max_remove)?;
+            plans::carry_out(context, &store, &plan, *confirm)
+        }
+        BackupCommand::Prune { keep_last, confirm } => {
+            let backups = backup::list(&configured(&store)?.directory)?;
+            let plan = plan::prune_backups(
+                &backups,
+                store.id().unwrap_or_default(),
+                *keep_last,
+                store.clock().now(),
+            )
+            .map_err(|error| StoreError::Usage(error.to_string()))?;
+            plans::carry_out(context, &store, &plan, *confirm)
+        }
+    }
+}
+
+/// The [backup] section, or an error that says that there is none.
+fn configured(store: &Store) -> Result<&BackupConfig, StoreError> {
+    store
+        .config()
+        .backup
+        .as_ref()
+        .ok_or_else(|| StoreError::Usage("no [backup] directory is configured".to_owned()))
+}
+
+/// `latest` is the newest complete one; a future date is never the newest.
+fn find(store: &Store, id: &str) -> Result<BackupView, StoreError> {
+    let directory = &configured(store)?.directory;
+    if id == "latest" {
+        let now = store.clock().now();
+        return backup::list(directory)?
+            .into_iter()
+            .rfind(|view| view.state == BackupState::Complete && view.at <= now)
+            .ok_or_else(|| StoreError::NotFound {
+                kind: "backup",
+                what: format!("complete one in {}", directory.display()),
+            });
+    }
+    let id: BackupId = id
+        .parse()
+        .map_err(|error: backup::model::BadBackupId| StoreError::Usage(error.to_string()))?;
+    backup::tree::find(directory, id)
+}
+
+fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
+    let began = store.clock().now();
+    let report = backup::create(store, store.clock(), &Task::new())?;
+    let state = if report.skipped.is_empty() {
+        "done"
+    } else {
+        "partial"
+    };
+    if context.output.is_json() {
+        let errors: Vec<String> = report.skipped.iter().map(ToString::to_string).collect();
+        context.output.json(json!({
+            "job": {
+                "id": Value::Null, "plan": Value::Null, "intent": "backup-create",
+                "state": state,
+                "steps_done": report.artifacts + report.versions,
+                "steps_failed": report.skipped.len(),
+                "bytes": report.new_bytes,
+                "seconds": (store.clock().now() - began).as_seconds_f64(),
+                "errors": errors,
+                "undo": false,
+            },
+            "backup": {
+                "id": report.id, "state": report.state, "artifacts": report.artifacts,
+                "versions": report.versions, "bytes": report.bytes,
+                "new_bytes": report.new_bytes,
+            },
+        }));
+    } else {
+        context.output.line(&format!(
+            "backup {} {}: {}, {}, {} ({} new)",
+            report.id,
+            report.state.word(),
+            text::plural(report.artifacts, "artifact", "artifacts"),
+            text::plural(report.versions, "version", "versions"),
+            text::size(report.bytes),
+            text::size(report.new_bytes)
+        ));
+    }
+    for skipped in &report.skipped {
+        context.output.say(&format!("not in it: {skipped}"));
+    }
+    Ok(if report.skipped.is_empty() {
+        Exit::DONE
+    } else {
+        Exit::PARTIAL
+    })
+}
+
+fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
+    let backups = backup::list(&configured(store)?.directory)?;
+    if context.output.is_json() {
+        context.output.json(json!({ "backups": backups }));
+        return Ok(Exit::DONE);
+    }
+    let now = store.clock().now();
+    for view in &backups {
+        let verified = view.verified.map_or_else(
+            || "never verified".to_owned(),
+            |v| {
+                format!(
+                    "{} {} {}",
+                    if v.ok { "verified" } else { "found damaged" },
+                    v.level.word(),
+                    text::ago(v.at, now)
+                )
+            },
+        );
+        context.output.line(&format!(
+            "{}  {:<11} {:>10}  {:>6} artifacts {:>10} ({:>10} new)  {verified}",
+            view.id,
+            view.state.word(),
+            text::ago(view.at, now),
+            text::count(view.artifacts),
+            text::size(view.bytes),
+            text::size(view.new_bytes),
+        ));
+    }
+    context
+        .output
+        .say(&text::plural(backups.len() as u64, "backup", "backups"));
+    Ok(Exit::DONE)
+}
+
+fn verify(context: &Context<'_>, store: &Store, id: &str, quick: bool) -> Result<u8, StoreError> {
+    let view = find(store, id)?;
+    let directory = &configured(store)?.directory;
+    let report = backup::verify(directory, view.id, quick, store.clock(), &Task::new())?;
+    if context.output.is_json() {
+        context.output.json(json!({
+            "id": view.id, "ok": report.ok, "checked": report.checked,
+            "damaged": report.damaged, "missing": report.missing, "extra": report.extra,
+        }));
+    } else {
+        context.output.line(&format!(
+            "backup {} is {}: {} looked at",
+            view.id,
+            if report.ok { "good" } else { "damaged" },
+            text::plural(report.checked, "file", "files"),
+        ));
+        for (what, paths) in [
+            ("damaged", &report.damaged),
+            ("missing", &report.missing),
+            ("extra", &report.extra),
+        ] {
+            for path in paths {
+                context.output.line(&format!("  {what:<8} {path}"));
+            }
+        }
+    }
+    Ok(if report.ok {
+        Exit::DONE
+    } else {
+        Exit::FINDINGS
+    })
+}
+
+/// Reads the backup's entries and the store, and plans the restore.
+pub fn plan_restore(
+    store: &Store,
+    id: &str,
+    mut names: Vec<ArtifactName>,
+    mode: Mode,
+    max_remove: u8,
+) -> Result<plan::Plan, StoreError> {
+    names.sort();
+    let view = find(store, id)?;
+    if !matches!(view.state, BackupState::Complete | BackupState::Partial) {
+        return Err(StoreError::Failed(format!(
+            "backup {} is {}{}; only a sealed backup that is not damaged is restored",
+            view.id,
+            view.state.word(),
+            view.reason
+                .as_ref()
+                .map_or_else(String::new, |r| format!(" ({r})")),
+        )));
+    }
+    let mode = match mode {
+        Mode::Exact if view.state == BackupState::Partial && names.is_empty() => {
+            return Err(StoreError::Usage(format!(
+                "backup {} is partial: exact would remove what it could not hold; restore it with \
+                 --mode merge, or name the artifacts",
+                view.id
+            )));
+        }
+        Mode::Exact => RestoreMode::Exact,
+        Mode::Merge => RestoreMode::Merge,
+    };
+    let mut entries = Vec::new();
+    manifest::read_entries(&view.path, &Pulse::default(), &mut |entry| {
+        entries.push(entry);
+        Ok(())
+    })?;
+    let scope = Scope {
+        level: Level::Quick,
+        ..Scope::default()
+    };
+    let survey = survey::survey(store, &scope, &Task::new())?;
+    let choice = RestoreChoice {
+        backup: view.id,
+        mode,
+        names: &names,
+        max_remove,
+    };
+    plan::restore_backup(
+        &survey,
+        store.id().unwrap_or_default(),
+        &choice,
+        &entries,
+        |name| store.home(name),
+        store.clock().now(),
+    )
+    .map_err(|refused| match refused {
+        plan::RestoreRefused::NotInBackup { .. } => StoreError::NotFound {
+            kind: "artifact in that backup",
+            what: refused.to_string(),
+        },
+        plan::RestoreRefused::TooManyRemovals { .. } => StoreError::Usage(refused.to_string()),
+    })
+}
