@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
+    fmt::Write,
     fs::{self, File},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -35,7 +36,7 @@ impl Fixture {
         for p in 1..=partitions {
             let paths: Vec<_> = (1..=replicas).map(|r| format!("\"v/p{p}.{r}\"")).collect();
             let paths = paths.join(", ");
-            text += &format!("[[partition]]\nname = \"p{p}\"\nreplicas = [{paths}]\n");
+            writeln!(text, "[[partition]]\nname = \"p{p}\"\nreplicas = [{paths}]").unwrap();
         }
         let config = Config::parse(&text, Path::new("maifdeck.toml"), dir.path()).unwrap();
         let clock = ManualClock::at(Utc.with_ymd_and_hms(2026, 3, 11, 9, 15, 0).unwrap());
@@ -531,6 +532,69 @@ fn a_cancelled_backup_leaves_nothing() {
     let result = backup::create(&store.store, &store.clock(), &task);
     assert!(matches!(result, Err(StoreError::Cancelled(_))));
     assert!(store.list().is_empty());
+}
+
+#[test]
+fn cancelling_in_the_middle_of_the_copy_gives_the_room_back() {
+    let store = Fixture::new(1, 1);
+    for number in 0..300 {
+        store.put(&format!("doc{number}"), "text");
+    }
+    let task = Task::new();
+    let result = std::thread::scope(|scope| {
+        let run = scope.spawn(|| backup::create(&store.store, &store.clock(), &task));
+        while task.snapshot().items_done == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(task.snapshot().items_total, 300);
+        task.cancel();
+        run.join().unwrap()
+    });
+    assert!(matches!(result, Err(StoreError::Cancelled(_))));
+    assert!(store.list().is_empty());
+    assert_eq!(tree(&store.backups()), [".backups.lock"]);
+}
+
+/// A sketch saves in place: for moments there is half a file, or one that grows while it is read.
+#[test]
+fn a_file_that_is_written_in_place_meanwhile_is_taken_in_whole_or_not_at_all() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let store = Fixture::new(1, 1);
+    let texts = ["a".repeat(3 << 20), "b".repeat(3 << 20)];
+    let sources: Vec<Vec<u8>> = texts
+        .iter()
+        .map(|text| {
+            let path = store.dir.path().join("source.maif");
+            artifact(&path, text);
+            fs::read(path).unwrap()
+        })
+        .collect();
+    let path = store.volume("p1.1").join("doc.maif");
+    fs::write(&path, &sources[0]).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for source in sources.iter().cycle() {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                fs::write(&path, source).unwrap();
+            }
+        });
+        for _ in 0..3 {
+            let report = store.create();
+            if report.artifacts == 1 {
+                let kept = fs::read(store.root(&report).join("doc.maif")).unwrap();
+                assert!(sources.contains(&kept));
+            } else {
+                assert_eq!(report.state, BackupState::Partial);
+            }
+            assert!(store.verify(&report, false).ok);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let report = store.create();
+    assert_eq!((report.state, report.artifacts), (BackupState::Complete, 1));
 }
 
 #[test]

@@ -246,3 +246,11 @@ pub(super) fn verify_file(
         }),
     }
 }
+
+/// A cancellation is one wherever it was noticed.
+pub(super) fn plain(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Volume(VolumeError::Cancelled(cancelled)) => cancelled.into(),
+        error => error,
+    }
+}

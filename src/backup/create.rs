@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     base::{Base, Link},
-    copy::{self, Refused, Taken},
+    copy::{self, Refused, Taken, plain},
     manifest::{Entry, Header, Skipped},
     model::{BackupId, BackupState},
     select::{Choice, Item, Partition},
@@ -75,7 +75,7 @@ pub fn create(store: &Store, clock: &SharedClock, task: &Task) -> Result<BackupR
         }),
         Err(error) => {
             staging.discard();
-            Err(error)
+            Err(plain(error))
         }
     }
 }

@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 use super::{
     base::{Base, Link},
     copy::verify_file,
+    durable::Durability,
     manifest::{self, Entry, Header},
     model::BackupId,
     sweep::{remove_files, remove_tree, sweep},
@@ -30,7 +31,7 @@ use crate::{
     volume::{
         At, Lane, Lock, Volume,
         dir::{OWN, rename_new, sync_directory},
-        fault, probe,
+        fault,
     },
 };
 
@@ -38,15 +39,6 @@ use crate::{
 const SYNC_EVERY: u64 = 256 << 20;
 /// Entry lines are handed to the backups directory in pieces of this size.
 const SPOOL_PIECE: usize = 128 * 1024;
-
-/// How files become durable.
-#[derive(Debug, Clone)]
-enum Durability {
-    /// `fsync` of each: where `syncfs` tells nothing (network file systems).
-    EachFile,
-    /// One `syncfs` for many, through a descriptor opened before the first write.
-    Batches(Arc<File>),
-}
 
 /// A backup that is being made.
 #[derive(Debug)]
@@ -97,31 +89,37 @@ impl Staging {
         })?;
         let own_lock = tree::take_lock(&volume, &tree::staging_lock(id), timeout)?;
         let root = volume.path().join(id.staging());
-        let own = root.join(OWN);
-        let durability = volume.run(Lane::Short, move |dir, _| {
-            fs::create_dir_all(&own).at("create", &own)?;
-            fault::point("backup.staging").at("create", &own)?;
-            // Kernels report what was lost since the descriptor was opened, so it comes first.
-            let file = File::open(dir.path()).at("open", dir.path())?;
-            let network = probe::file_system(dir.path())
-                .is_none_or(|kind| ["nfs", "fuse", "smb"].contains(&&*kind));
-            Ok(if network {
-                Durability::EachFile
-            } else {
-                Durability::Batches(Arc::new(file))
-            })
-        })?;
-        Ok(Self {
+        let mut staging = Self {
             volume,
             id,
             root,
-            durability,
+            durability: Durability::EachFile,
             spool: Vec::new(),
             unsynced: 0,
             made: Vec::new(),
             _own_lock: own_lock,
             _directory_lock: directory_lock,
-        })
+        };
+        match staging.found() {
+            Ok(durability) => {
+                staging.durability = durability;
+                Ok(staging)
+            }
+            Err(error) => {
+                staging.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// Creates the directory and finds out how files become durable there.
+    fn found(&self) -> Result<Durability, StoreError> {
+        let own = self.root.join(OWN);
+        Ok(self.volume.run(Lane::Short, move |dir, _| {
+            fs::create_dir_all(&own).at("create", &own)?;
+            fault::point("backup.staging").at("create", &own)?;
+            Durability::of(dir.path())
+        })?)
     }
 
     pub const fn id(&self) -> BackupId {
@@ -279,18 +277,7 @@ impl Staging {
         let (root, durability) = (self.root.clone(), self.durability.clone());
         Ok(self.volume.run(Lane::Bulk, move |_, pulse| {
             fault::point("backup.sync").at("sync", &root)?;
-            match durability {
-                Durability::Batches(file) => rustix::fs::syncfs(&*file).at("sync", &root),
-                // The files are; what is left are the directories.
-                Durability::EachFile => walkdir::WalkDir::new(&root)
-                    .into_iter()
-                    .filter_map(Result::ok)
-                    .filter(|entry| entry.file_type().is_dir())
-                    .try_for_each(|entry| {
-                        pulse.beat();
-                        sync_directory(entry.path())
-                    }),
-            }
+            durability.sync(&root, pulse)
         })?)
     }
 

@@ -38,10 +38,16 @@ const DIRECTORY_LOCK: &str = ".backups.lock";
 /// How long the backups directory may show no sign of life. More than a volume's timeout: one
 /// sync of a batch on a slow disk is a single call.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// Likewise when it is only looked at.
+const LOOKING: Duration = Duration::from_secs(10);
 
 /// The backups directory, reached through threads of its own so that its mount may hang.
 pub(super) fn open(directory: &Path) -> Volume {
     Volume::new("backups", directory, PATIENCE)
+}
+
+fn looking(directory: &Path) -> Volume {
+    Volume::new("backups", directory, LOOKING)
 }
 
 /// Takes the lock of the backups directory: for making and for removing backups.
@@ -73,13 +79,13 @@ pub(super) fn staging_lock(id: BackupId) -> String {
 
 /// All backups, oldest first. A directory that does not exist holds none.
 pub fn list(directory: &Path) -> Result<Vec<BackupView>, StoreError> {
-    Ok(open(directory).run(Lane::Bulk, |dir, pulse| list_in(dir.path(), pulse))?)
+    Ok(looking(directory).run(Lane::Bulk, |dir, pulse| list_in(dir.path(), pulse))?)
 }
 
 /// The backup called `id`.
 pub fn find(directory: &Path, id: BackupId) -> Result<BackupView, StoreError> {
     let root = directory.join(id.directory());
-    let view = open(directory).run(Lane::Bulk, move |_, pulse| {
+    let view = looking(directory).run(Lane::Bulk, move |_, pulse| {
         if root.is_dir() {
             Ok(Some(view(id, root, pulse)))
         } else {

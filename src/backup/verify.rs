@@ -15,7 +15,7 @@ use std::{
 use chrono::{DateTime, Utc};
 
 use super::{
-    copy::verify_file,
+    copy::{plain, verify_file},
     manifest::{self, Entry},
     model::{BackupId, Verified},
     sums,
@@ -70,7 +70,8 @@ pub fn verify(
                 pulse,
             };
             check.run().map(Some)
-        })?
+        })
+        .map_err(|error| plain(error.into()))?
         .ok_or_else(not_found)
 }
 
