@@ -3,7 +3,10 @@
 
 mod steps;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use crate::{
     journal::{
@@ -20,10 +23,46 @@ use crate::{
 /// The journal is made durable after so many steps, and at the end.
 const BATCH: usize = 256;
 
+/// A job whose locks are held and whose journal is open: ready to run.
+#[derive(Debug)]
+pub struct Job {
+    store: Store,
+    plan: Plan,
+    journal: Journal,
+    done: BTreeSet<usize>,
+    /// Given back with the job.
+    _held: hold::Held,
+}
+
+impl Job {
+    pub fn id(&self) -> &str {
+        self.journal.id()
+    }
+
+    pub fn title(&self) -> String {
+        title(&self.plan)
+    }
+
+    /// Runs it to its end, or to where it is cancelled.
+    pub fn run(self, task: &Task) -> Result<JobView, StoreError> {
+        let id = self.id().to_owned();
+        run(&self.store, &self.plan, &self.journal, &self.done, task)?;
+        // The journal's lock is given back before it is read, or the job would look as if it ran.
+        let store = self.store.clone();
+        drop(self);
+        Ok(read::find(&store, &id)?.view())
+    }
+}
+
 /// Applies a plan as a job.
 pub fn apply(store: &Store, plan: &Plan, task: &Task) -> Result<JobView, StoreError> {
+    begin(store, plan)?.run(task)
+}
+
+/// Checks a plan, takes the locks and writes the journal's beginning: from here on it is a job.
+pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
     check(store, plan)?;
-    let _held = lock(store, plan)?;
+    let held = lock(store, plan)?;
     let header = Header {
         id: job_id(store)?,
         intent: plan.intent.word().to_owned(),
@@ -38,18 +77,17 @@ pub fn apply(store: &Store, plan: &Plan, task: &Task) -> Result<JobView, StoreEr
     };
     let journal = Journal::begin(store, &header)?;
     fault::point("apply.journalled").map_err(|error| StoreError::Failed(error.to_string()))?;
-    run(
-        store,
-        plan,
-        &journal,
-        &std::collections::BTreeSet::new(),
-        task,
-    )?;
-    Ok(read::find(store, &header.id)?.view())
+    Ok(Job {
+        store: store.clone(),
+        plan: plan.clone(),
+        journal,
+        done: BTreeSet::new(),
+        _held: held,
+    })
 }
 
-/// Goes on with an interrupted or cancelled job.
-pub fn resume(store: &Store, id: &str, task: &Task) -> Result<JobView, StoreError> {
+/// Makes an interrupted or cancelled job ready to go on: what is left of its plan.
+pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
     store.require_write()?;
     let record = read::find(store, id)?;
     let view = record.view();
@@ -66,14 +104,19 @@ pub fn resume(store: &Store, id: &str, task: &Task) -> Result<JobView, StoreErro
         ))
     })?;
     check(store, &plan)?;
-    let _held = lock(store, &plan)?;
+    let held = lock(store, &plan)?;
     let journal = Journal::resume(store, &view.id)?;
     journal.end(&Event::Resumed {
         actor: actor(),
         at: store.clock().now(),
     })?;
-    run(store, &plan, &journal, &record.done, task)?;
-    Ok(read::find(store, &view.id)?.view())
+    Ok(Job {
+        store: store.clone(),
+        plan,
+        journal,
+        done: record.done,
+        _held: held,
+    })
 }
 
 fn check(store: &Store, plan: &Plan) -> Result<(), StoreError> {
@@ -119,7 +162,7 @@ fn run(
     store: &Store,
     plan: &Plan,
     journal: &Journal,
-    done: &std::collections::BTreeSet<usize>,
+    done: &BTreeSet<usize>,
     task: &Task,
 ) -> Result<(), StoreError> {
     let store = store.in_bulk();

@@ -8,13 +8,13 @@ use super::{
     plans,
 };
 use crate::{
-    backup::{self, BackupId, BackupState, BackupView, manifest},
-    plan::{self, RestoreChoice, RestoreMode},
+    backup,
+    plan::RestoreMode,
     progress::Task,
     report::text,
-    store::{Store, StoreError, config::BackupConfig},
-    survey::{self, Scope},
-    volume::{ArtifactName, Level, Pulse},
+    restore,
+    store::{Store, StoreError},
+    volume::ArtifactName,
 };
 
 pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, StoreError> {
@@ -34,49 +34,18 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
                 .iter()
                 .map(|name| context.name(name))
                 .collect::<Result<_, _>>()?;
-            let plan = plan_restore(&store, id, names, *mode, *max_remove)?;
+            let mode = match mode {
+                Mode::Exact => RestoreMode::Exact,
+                Mode::Merge => RestoreMode::Merge,
+            };
+            let plan = restore::backup(&store, id, names, mode, *max_remove)?;
             plans::carry_out(context, &store, &plan, *confirm)
         }
         BackupCommand::Prune { keep_last, confirm } => {
-            let backups = backup::list(&configured(&store)?.directory)?;
-            let plan = plan::prune_backups(
-                &backups,
-                store.id().unwrap_or_default(),
-                *keep_last,
-                store.clock().now(),
-            )
-            .map_err(|error| StoreError::Usage(error.to_string()))?;
+            let plan = restore::prune(&store, *keep_last)?;
             plans::carry_out(context, &store, &plan, *confirm)
         }
     }
-}
-
-/// The [backup] section, or an error that says that there is none.
-fn configured(store: &Store) -> Result<&BackupConfig, StoreError> {
-    store
-        .config()
-        .backup
-        .as_ref()
-        .ok_or_else(|| StoreError::Usage("no [backup] directory is configured".to_owned()))
-}
-
-/// `latest` is the newest complete one; a future date is never the newest.
-fn find(store: &Store, id: &str) -> Result<BackupView, StoreError> {
-    let directory = &configured(store)?.directory;
-    if id == "latest" {
-        let now = store.clock().now();
-        return backup::list(directory)?
-            .into_iter()
-            .rfind(|view| view.state == BackupState::Complete && view.at <= now)
-            .ok_or_else(|| StoreError::NotFound {
-                kind: "backup",
-                what: format!("complete one in {}", directory.display()),
-            });
-    }
-    let id: BackupId = id
-        .parse()
-        .map_err(|error: backup::model::BadBackupId| StoreError::Usage(error.to_string()))?;
-    backup::tree::find(directory, id)
 }
 
 fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
@@ -128,7 +97,7 @@ fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
 }
 
 fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
-    let backups = backup::list(&configured(store)?.directory)?;
+    let backups = backup::list(&restore::configured(store)?.directory)?;
     if context.output.is_json() {
         context.output.json(json!({ "backups": backups }));
         return Ok(Exit::DONE);
@@ -163,8 +132,8 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
 }
 
 fn verify(context: &Context<'_>, store: &Store, id: &str, quick: bool) -> Result<u8, StoreError> {
-    let view = find(store, id)?;
-    let directory = &configured(store)?.directory;
+    let view = restore::find(store, id)?;
+    let directory = &restore::configured(store)?.directory;
     let report = backup::verify(directory, view.id, quick, store.clock(), &Task::new())?;
     if context.output.is_json() {
         context.output.json(json!({
@@ -192,69 +161,5 @@ fn verify(context: &Context<'_>, store: &Store, id: &str, quick: bool) -> Result
         Exit::DONE
     } else {
         Exit::FINDINGS
-    })
-}
-
-/// Reads the backup's entries and the store, and plans the restore.
-pub fn plan_restore(
-    store: &Store,
-    id: &str,
-    mut names: Vec<ArtifactName>,
-    mode: Mode,
-    max_remove: u8,
-) -> Result<plan::Plan, StoreError> {
-    names.sort();
-    let view = find(store, id)?;
-    if !matches!(view.state, BackupState::Complete | BackupState::Partial) {
-        return Err(StoreError::Failed(format!(
-            "backup {} is {}{}; only a sealed backup that is not damaged is restored",
-            view.id,
-            view.state.word(),
-            view.reason
-                .as_ref()
-                .map_or_else(String::new, |r| format!(" ({r})")),
-        )));
-    }
-    let mode = match mode {
-        Mode::Exact if view.state == BackupState::Partial && names.is_empty() => {
-            return Err(StoreError::Usage(format!(
-                "backup {} is partial: exact would remove what it could not hold; restore it with \
-                 --mode merge, or name the artifacts",
-                view.id
-            )));
-        }
-        Mode::Exact => RestoreMode::Exact,
-        Mode::Merge => RestoreMode::Merge,
-    };
-    let mut entries = Vec::new();
-    manifest::read_entries(&view.path, &Pulse::default(), &mut |entry| {
-        entries.push(entry);
-        Ok(())
-    })?;
-    let scope = Scope {
-        level: Level::Quick,
-        ..Scope::default()
-    };
-    let survey = survey::survey(store, &scope, &Task::new())?;
-    let choice = RestoreChoice {
-        backup: view.id,
-        mode,
-        names: &names,
-        max_remove,
-    };
-    plan::restore_backup(
-        &survey,
-        store.id().unwrap_or_default(),
-        &choice,
-        &entries,
-        |name| store.home(name),
-        store.clock().now(),
-    )
-    .map_err(|refused| match refused {
-        plan::RestoreRefused::NotInBackup { .. } => StoreError::NotFound {
-            kind: "artifact in that backup",
-            what: refused.to_string(),
-        },
-        plan::RestoreRefused::TooManyRemovals { .. } => StoreError::Usage(refused.to_string()),
     })
 }

@@ -12,12 +12,13 @@ use super::{
 use crate::{
     apply,
     journal::{JobState, JobView, read},
-    plan::{self, Choice, Plan, VersionFacts},
+    plan::{self, Choice, Plan},
     progress::Task,
     report::text,
+    restore,
     store::{Store, StoreError},
     survey::{self, Scope},
-    volume::{ArtifactName, Lane, Level, VersionId},
+    volume::{ArtifactName, Level, VersionId},
 };
 
 /// `replicas repair`
@@ -96,48 +97,8 @@ pub fn versions(context: &Context<'_>, command: &VersionsCommand) -> Result<u8, 
         .map_err(|error: crate::volume::version::BadVersionId| {
             StoreError::Usage(error.to_string())
         })?;
-    let facts = intact_version(&store, &name, id)?;
-    let mut names = vec![name];
-    names.extend(aside.clone());
-    names.sort();
-    let scope = Scope {
-        level: Level::Quick,
-        names,
-        known: Vec::new(),
-    };
-    let survey = survey::survey(&store, &scope, &Task::new())?;
-    let plan = plan::restore_version(
-        &survey,
-        store.id().unwrap_or_default(),
-        &facts,
-        aside,
-        |name| store.home(name),
-        store.clock().now(),
-    );
+    let plan = restore::version(&store, &name, id, aside)?;
     carry_out(context, &store, &plan, *confirm)
-}
-
-/// Finds a volume where the version is intact: it is verified before it is planned with.
-fn intact_version(
-    store: &Store,
-    name: &ArtifactName,
-    id: VersionId,
-) -> Result<VersionFacts, StoreError> {
-    let fetched = store.fetch_version(name, id)?;
-    let slot = store
-        .slot(&fetched.volume)
-        .ok_or_else(|| StoreError::Failed(format!("volume {} is gone", fetched.volume)))?;
-    let owned = name.clone();
-    let print = slot
-        .volume
-        .run(Lane::Short, move |dir, _| dir.look_at_version(&owned, id))?;
-    Ok(VersionFacts {
-        name: name.clone(),
-        id,
-        volume: fetched.volume,
-        size: print.size,
-        check: print.check,
-    })
 }
 
 /// `apply FILE|-`
@@ -343,7 +304,7 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
             Ok(Exit::DONE)
         }
         Some(JobsCommand::Resume { id }) => {
-            let job = apply::resume(&store, id, &Task::new())?;
+            let job = apply::resume(&store, id)?.run(&Task::new())?;
             Ok(report_job(context, &job))
         }
     }

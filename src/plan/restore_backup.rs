@@ -228,11 +228,14 @@ impl Draft<'_> {
                 artifact.copies.iter().filter(at_home).copied().collect()
             })
             .unwrap_or_default();
-        let same =
-            |copy: &CopyView| copy.size == Some(entry.size) && copy.check == Some(entry.check);
-        if artifact.is_some_and(|a| a.state == ArtifactState::Ok && !a.removed)
-            && copies.iter().all(same)
-        {
+        // A volume that cannot be seen cannot be restored either: what counts is the others.
+        let mut seen = copies.iter().filter(|c| c.state != CopyState::Unreachable);
+        let same = |copy: &CopyView| {
+            copy.state == CopyState::Ok
+                && copy.size == Some(entry.size)
+                && copy.check == Some(entry.check)
+        };
+        if artifact.is_some_and(|a| !a.removed && a.reference.is_some()) && seen.all(same) {
             self.summary.same += 1;
             return;
         }

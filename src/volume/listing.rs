@@ -158,3 +158,23 @@ fn stat(entry: &fs::DirEntry) -> Result<Option<fs::Metadata>, VolumeError> {
 pub fn nanos(seconds: i64, nanoseconds: i64) -> i128 {
     i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
 }
+
+/// Size, modification and change time of these copies; `None` for one that is not there.
+pub fn stat_copies(
+    dir: &Dir,
+    names: &[ArtifactName],
+    pulse: &Pulse,
+) -> Vec<Option<(u64, i128, i128)>> {
+    names
+        .iter()
+        .map(|name| {
+            pulse.beat();
+            let metadata = fs::symlink_metadata(dir.copy_path(name)).ok()?;
+            Some((
+                metadata.len(),
+                nanos(metadata.mtime(), metadata.mtime_nsec()),
+                nanos(metadata.ctime(), metadata.ctime_nsec()),
+            ))
+        })
+        .collect()
+}

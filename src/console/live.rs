@@ -1,0 +1,679 @@
+//! The console's engine: the same functions as the command line's, behind the [`Backend`] trait.
+//!
+//! A refresh is cheap while nothing changes: every volume is asked whether it is still ours and
+//! when its directories changed, the rows on the screen are looked at, and a bounded number of all
+//! others in turn. Only a difference leads to a new survey.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use chrono::DateTime;
+use tokio::sync::watch;
+
+use super::backend::{
+    ApplyError, Backend, EntryId, HistoryEntry, InspectedBlock, InspectedEntry, Inspection,
+    JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
+};
+use crate::{
+    apply,
+    backup::{self, BackupView},
+    journal::{JobState, JobView, read},
+    maif::{self, BlockType, Reader, Verification},
+    plan::{self, Choice, Intent, Plan},
+    progress::{Cancelled, Task},
+    report::text,
+    restore,
+    store::{Access, Store, StoreError, config::Role},
+    survey::{self, Scope, Survey, VersionView, VolumeState},
+    volume::{ArtifactName, Lane, Level, VersionId, VersionKind, listing},
+};
+
+/// Rows looked at in one refresh beside the visible ones.
+const SWEEP: usize = 1000;
+/// Bytes of a text shown in an inspection.
+const PREVIEW: u64 = 400;
+
+/// What a refresh remembers of the one before.
+#[derive(Debug, Default)]
+struct Memory {
+    /// Directory times by slot; `None` for a volume that did not answer.
+    times: Vec<Option<[i128; 2]>>,
+    states: Vec<VolumeState>,
+    /// Size and times of the copies looked at so far.
+    seen: HashMap<(u16, ArtifactName), (u64, i128, i128)>,
+    /// Where the sweep goes on.
+    next: usize,
+    backups: Vec<BackupView>,
+    jobs: Vec<JobView>,
+    survey: Option<Arc<Survey>>,
+}
+
+/// The engine of one open store.
+#[derive(Debug)]
+pub struct Live {
+    store: Mutex<Store>,
+    config: String,
+    memory: Mutex<Memory>,
+    running: Mutex<Vec<Task>>,
+}
+
+impl Live {
+    /// `config` is the file that the store was opened by, as it is shown.
+    pub fn new(store: Store, config: String) -> Self {
+        Self {
+            store: Mutex::new(store),
+            config,
+            memory: Mutex::default(),
+            running: Mutex::default(),
+        }
+    }
+
+    fn current(&self) -> Store {
+        lock(&self.store).clone()
+    }
+
+    /// Runs work on a thread of its own and publishes its end.
+    fn spawn(
+        &self,
+        id: String,
+        title: String,
+        changes: bool,
+        work: impl FnOnce(&Task) -> Result<JobOutcome, StoreError> + Send + 'static,
+    ) -> RunningJob {
+        let task = Task::new();
+        let (sender, done) = watch::channel(None);
+        lock(&self.running).push(task.clone());
+        let worker = task.clone();
+        thread::spawn(move || {
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&worker)));
+            let outcome = match caught {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(StoreError::Cancelled(Cancelled))) => {
+                    ended(JobState::Cancelled, "cancelled")
+                }
+                Ok(Err(error)) => ended(JobState::Failed, &words(&error)),
+                Err(_) => {
+                    tracing::error!("a job panicked");
+                    ended(JobState::Failed, "the job failed inside; the log says more")
+                }
+            };
+            worker.flush();
+            sender.send_replace(Some(outcome));
+        });
+        RunningJob {
+            id,
+            title,
+            changes,
+            task,
+            done,
+        }
+    }
+
+    fn run(&self, job: apply::Job) -> RunningJob {
+        let (id, title) = (job.id().to_owned(), job.title());
+        self.spawn(id, title, true, move |task| {
+            let view = job.run(task)?;
+            let moment = task.snapshot();
+            Ok(JobOutcome {
+                state: view.state,
+                message: format!(
+                    "{} of {} steps, {} written, {} verified",
+                    text::count(view.steps_done),
+                    text::count(view.steps_total),
+                    text::size(view.bytes),
+                    text::count(moment.verified)
+                ),
+                errors: view.errors,
+            })
+        })
+    }
+
+    /// Whether anything that a cheap look can see is other than before.
+    fn looks_changed(
+        &self,
+        store: &Store,
+        visible: &[ArtifactName],
+        previous: Option<&Arc<Survey>>,
+    ) -> bool {
+        let mut memory = lock(&self.memory);
+        let states: Vec<VolumeState> = store.slots().iter().map(|slot| slot.state).collect();
+        let times: Vec<Option<[i128; 2]>> = store
+            .slots()
+            .iter()
+            .map(|slot| {
+                slot.state.is_readable().then(|| {
+                    slot.volume
+                        .start(Lane::Short, |dir, _| listing::directory_times(dir))
+                })
+            })
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|pending| pending.and_then(|pending| pending.wait().ok()))
+            .collect();
+        let mut changed = previous.is_none() || memory.states != states || memory.times != times;
+        memory.states = states;
+        memory.times = times;
+        let Some(survey) = previous else { return true };
+        // Rows on the screen every time, the others in turn.
+        let total = survey.artifacts.len();
+        let from = memory.next.min(total);
+        let to = (from + SWEEP).min(total);
+        memory.next = if to == total { 0 } else { to };
+        let swept = survey.artifacts.get(from..to).unwrap_or_default();
+        let names: Vec<ArtifactName> = visible
+            .iter()
+            .cloned()
+            .chain(swept.iter().map(|artifact| artifact.name.clone()))
+            .collect();
+        for (position, slot) in store.slots().iter().enumerate() {
+            if !slot.state.is_readable() {
+                continue;
+            }
+            let here: Vec<ArtifactName> = names
+                .iter()
+                .filter(|name| store.home(name) == slot.partition)
+                .cloned()
+                .collect();
+            let asked = here.clone();
+            let Ok(found) = slot.volume.run(Lane::Short, move |dir, pulse| {
+                Ok(listing::stat_copies(dir, &asked, pulse))
+            }) else {
+                changed = true;
+                continue;
+            };
+            let volume = u16::try_from(position).unwrap_or(u16::MAX);
+            for (name, found) in here.into_iter().zip(found) {
+                let Some(found) = found else { continue };
+                let before = memory.seen.insert((volume, name), found);
+                changed |= before.is_some_and(|before| before != found);
+            }
+        }
+        changed
+    }
+}
+
+impl Backend for Live {
+    fn store(&self) -> StoreInfo {
+        let store = self.current();
+        let config = store.config();
+        let role = match config.node.role {
+            Role::Writer => "writer",
+            Role::Follower => "follower",
+        };
+        StoreInfo {
+            name: config.store.name.clone(),
+            partitions: config.partition.len(),
+            replicas: config
+                .partition
+                .iter()
+                .map(|p| p.replicas.len())
+                .max()
+                .unwrap_or(0),
+            read_only: match (config.node.role, store.access()) {
+                (Role::Follower, _) => Some("this node is a follower".to_owned()),
+                (_, Access::ReadOnly) => Some("opened with --read-only".to_owned()),
+                _ => None,
+            },
+            role: role.to_owned(),
+            lease: "leases are off".to_owned(),
+            backups: config
+                .backup
+                .as_ref()
+                .map(|backup| backup.directory.display().to_string()),
+            config: self.config.clone(),
+        }
+    }
+
+    fn refresh(
+        &self,
+        visible: &[ArtifactName],
+        previous: Option<Arc<Survey>>,
+    ) -> Result<Option<Arc<Survey>>, String> {
+        let store = self.current().reopened();
+        *lock(&self.store) = store.clone();
+        let changed = self.looks_changed(&store, visible, previous.as_ref());
+        let backups = self.backups()?;
+        let jobs = self.jobs();
+        let same_beside = {
+            let memory = lock(&self.memory);
+            memory.backups == backups && memory.jobs == jobs
+        };
+        if !changed && same_beside {
+            return Ok(None);
+        }
+        let mut survey = match previous {
+            Some(previous) if !changed => (*previous).clone(),
+            _ => {
+                let scope = Scope {
+                    level: Level::Quick,
+                    ..Scope::default()
+                };
+                survey::survey(&store, &scope, &Task::new()).map_err(|error| words(&error))?
+            }
+        };
+        survey.findings = survey::findings::of(&survey, &store);
+        if let Some(config) = &store.config().backup {
+            let now = store.clock().now();
+            survey
+                .findings
+                .extend(survey::findings::about_backups(&backups, config, now));
+        }
+        survey.findings.extend(survey::findings::about_jobs(&jobs));
+        survey::findings::sort(&mut survey.findings);
+        let survey = Arc::new(survey);
+        let mut memory = lock(&self.memory);
+        memory.backups = backups;
+        memory.jobs = jobs;
+        memory.survey = Some(Arc::clone(&survey));
+        Ok(Some(survey))
+    }
+
+    fn backups(&self) -> Result<Vec<BackupView>, String> {
+        match &self.current().config().backup {
+            Some(config) => backup::list(&config.directory).map_err(|error| words(&error)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn jobs(&self) -> Vec<JobView> {
+        read::read_all(&self.current())
+            .iter()
+            .map(read::Record::view)
+            .collect()
+    }
+
+    fn history(&self, name: &ArtifactName) -> Result<Vec<HistoryEntry>, String> {
+        let store = self.current();
+        let survey = lock(&self.memory).survey.clone();
+        let Some(survey) = survey else {
+            return Ok(Vec::new());
+        };
+        let Some(row) = survey.find(name) else {
+            return Err(format!("{name} is not in the store any more"));
+        };
+        Ok(history_of(&store, &survey, row, name))
+    }
+
+    fn inspect(
+        &self,
+        name: &ArtifactName,
+        version: Option<VersionId>,
+    ) -> Result<Inspection, String> {
+        let store = self.current();
+        let what = version.map_or_else(|| "current copy".to_owned(), |id| format!("version {id}"));
+        let fetched = match version {
+            Some(id) => store.fetch_version(name, id),
+            None => store.fetch(name),
+        };
+        match fetched {
+            Ok(fetched) => inspection(
+                name,
+                &format!("{what} on {}", fetched.volume),
+                fetched.file.as_file(),
+                &fetched.verification,
+            )
+            .map_err(|error| error.to_string()),
+            Err(error) => Err(words(&error)),
+        }
+    }
+
+    fn plan(&self, intent: Intent) -> Result<Arc<Plan>, PlanError> {
+        let store = self.current();
+        store
+            .require_write()
+            .and_then(|()| store.require_same_layout())
+            .map_err(|error| PlanError::Refused(words(&error)))?;
+        make_plan(&store, intent)
+            .map(Arc::new)
+            .map_err(|error| PlanError::Failed(words(&error)))
+    }
+
+    fn apply(&self, plan: Arc<Plan>) -> Result<RunningJob, ApplyError> {
+        let store = self.current();
+        let job = apply::begin(&store, &plan).map_err(|error| match error {
+            StoreError::Changed(_) => ApplyError::Changed(words(&error)),
+            error => ApplyError::Failed(words(&error)),
+        })?;
+        Ok(self.run(job))
+    }
+
+    fn start(&self, request: JobRequest) -> Result<RunningJob, String> {
+        let store = self.current();
+        let id = apply::job_id(&store).map_err(|error| words(&error))?;
+        match request {
+            JobRequest::BackupCreate => {
+                store.require_write().map_err(|error| words(&error))?;
+                let title = "back up".to_owned();
+                Ok(self.spawn(id, title, false, move |task| {
+                    let report = backup::create(&store, store.clock(), task)?;
+                    let state = if report.skipped.is_empty() {
+                        JobState::Done
+                    } else {
+                        JobState::Partial
+                    };
+                    Ok(JobOutcome {
+                        state,
+                        message: format!(
+                            "backup {} {}: {} artifacts, {} new",
+                            report.id,
+                            report.state.word(),
+                            text::count(report.artifacts),
+                            text::size(report.new_bytes)
+                        ),
+                        errors: report.skipped.iter().map(ToString::to_string).collect(),
+                    })
+                }))
+            }
+            JobRequest::BackupVerify { id: backup, quick } => {
+                let Some(config) = store.config().backup.clone() else {
+                    return Err("no [backup] directory is configured".to_owned());
+                };
+                let title = format!("verify backup {backup}");
+                Ok(self.spawn(id, title, false, move |task| {
+                    let report =
+                        backup::verify(&config.directory, backup, quick, store.clock(), task)?;
+                    let state = if report.ok {
+                        JobState::Done
+                    } else {
+                        JobState::Partial
+                    };
+                    Ok(JobOutcome {
+                        state,
+                        message: format!(
+                            "{}: {} files looked at, {} damaged, {} missing",
+                            if report.ok { "good" } else { "damaged" },
+                            text::count(report.checked),
+                            report.damaged.len(),
+                            report.missing.len()
+                        ),
+                        errors: report.damaged.into_iter().chain(report.missing).collect(),
+                    })
+                }))
+            }
+            JobRequest::VerifyAll { level } => {
+                let title = format!("verify all copies ({})", level.word());
+                Ok(self.spawn(id, title, false, move |task| {
+                    let scope = Scope {
+                        level,
+                        ..Scope::default()
+                    };
+                    let survey = survey::survey(&store, &scope, task)?;
+                    let worse: Vec<String> = survey
+                        .findings
+                        .iter()
+                        .filter(|finding| finding.severity <= survey::Severity::Warning)
+                        .map(|finding| finding.message.clone())
+                        .collect();
+                    Ok(JobOutcome {
+                        state: if worse.is_empty() {
+                            JobState::Done
+                        } else {
+                            JobState::Partial
+                        },
+                        message: format!(
+                            "{} copies verified, {} findings",
+                            text::count(task.snapshot().verified),
+                            worse.len()
+                        ),
+                        errors: worse,
+                    })
+                }))
+            }
+        }
+    }
+
+    fn resume_job(&self, id: &str) -> Result<RunningJob, String> {
+        let job = apply::resume(&self.current(), id).map_err(|error| words(&error))?;
+        Ok(self.run(job))
+    }
+
+    fn rest(&self, within: Duration) {
+        let tasks = lock(&self.running).clone();
+        for task in &tasks {
+            task.pause();
+        }
+        tracing::info!(
+            jobs = tasks.len(),
+            ?within,
+            "jobs pause at their next safe point"
+        );
+    }
+
+    fn wake(&self) {
+        for task in lock(&self.running).iter() {
+            task.resume();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is behind these mutexes is replaced whole, so a panic leaves nothing half-made.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn words(error: &StoreError) -> String {
+    error
+        .hint()
+        .map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"))
+}
+
+fn ended(state: JobState, message: &str) -> JobOutcome {
+    JobOutcome {
+        state,
+        message: message.to_owned(),
+        errors: Vec::new(),
+    }
+}
+
+/// Plans an intent against a survey of now.
+fn make_plan(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
+    match intent {
+        Intent::Repair {
+            names,
+            accept_older,
+            prefer,
+        } => {
+            let scope = Scope {
+                level: Level::Deep,
+                names: names.clone(),
+                known: Vec::new(),
+            };
+            let survey = survey::survey(store, &scope, &Task::new())?;
+            let choice = Choice {
+                names: &names,
+                accept_older,
+                prefer: prefer.as_deref(),
+            };
+            let id = store.id().unwrap_or_default();
+            Ok(plan::repair(&survey, id, &choice, store.clock().now()))
+        }
+        Intent::VersionRestore {
+            name,
+            version,
+            aside,
+        } => restore::version(store, &name, version, aside),
+        Intent::BackupRestore {
+            backup,
+            mode,
+            names,
+        } => restore::backup(store, &backup.to_string(), names, mode, 50),
+        Intent::BackupPrune { keep_last } => restore::prune(store, keep_last),
+        Intent::Remove { .. } => Err(StoreError::Usage(
+            "removing is done by `maifdeck rm`".to_owned(),
+        )),
+    }
+}
+
+/// The current copy and what the histories hold, newest first.
+fn history_of(
+    store: &Store,
+    survey: &Survey,
+    row: usize,
+    name: &ArtifactName,
+) -> Vec<HistoryEntry> {
+    let Some(artifact) = survey.artifacts.get(row) else {
+        return Vec::new();
+    };
+    let replicas = u16::try_from(artifact.copies.len()).unwrap_or(u16::MAX);
+    let versions = survey.history(row);
+    let mut entries = Vec::new();
+    if !artifact.removed
+        && let Some(copy) = artifact.shown_copy()
+    {
+        let same = artifact
+            .copies
+            .iter()
+            .filter(|other| other.check.is_some() && other.check == copy.check)
+            .count();
+        let looked = store.fetch(name).ok().map(|fetched| fetched.verification);
+        entries.push(HistoryEntry {
+            id: EntryId::Current,
+            current_from: versions
+                .first()
+                .map(|version| version.id.time())
+                .or_else(|| DateTime::from_timestamp(copy.modified, 0)),
+            current_until: None,
+            size: copy.size.unwrap_or(0),
+            change: None,
+            sha256: looked.as_ref().map(|v| v.sha256),
+            agent: looked.as_ref().and_then(Verification::agent_did),
+            blocks: looked.as_ref().map(blocks),
+            origin: vec![survey.label(copy.volume).to_owned()],
+            copies: (u16::try_from(same).unwrap_or(u16::MAX), replicas),
+        });
+    }
+    for (n, version) in versions.iter().enumerate() {
+        entries.push(entry(
+            store,
+            survey,
+            name,
+            version,
+            versions.get(n + 1),
+            replicas,
+        ));
+    }
+    let sizes: Vec<u64> = entries.iter().map(|entry| entry.size).collect();
+    for (entry, older) in entries.iter_mut().zip(sizes.iter().skip(1)) {
+        entry.change = i64::try_from(entry.size)
+            .ok()
+            .zip(i64::try_from(*older).ok())
+            .map(|(new, old)| new - old);
+    }
+    entries
+}
+
+fn entry(
+    store: &Store,
+    survey: &Survey,
+    name: &ArtifactName,
+    version: &VersionView,
+    older: Option<&VersionView>,
+    replicas: u16,
+) -> HistoryEntry {
+    let label = survey.label(version.volume);
+    let removal = version.kind == VersionKind::Removal;
+    let looked = (!removal)
+        .then(|| store.slot(label))
+        .flatten()
+        .and_then(|slot| store.verify_version(slot, name, version.id).ok());
+    HistoryEntry {
+        id: if removal {
+            EntryId::Removed(version.id)
+        } else {
+            EntryId::Version(version.id)
+        },
+        current_from: older
+            .map(|older| older.id.time())
+            .or_else(|| DateTime::from_timestamp(version.written, 0)),
+        current_until: Some(version.id.time()),
+        size: if removal { 0 } else { version.size },
+        change: None,
+        sha256: looked.as_ref().map(|v| v.sha256),
+        agent: looked.as_ref().and_then(Verification::agent_did),
+        blocks: looked.as_ref().map(blocks),
+        origin: vec![label.to_owned()],
+        copies: (version.volumes, replicas),
+    }
+}
+
+fn blocks(verification: &Verification) -> u32 {
+    u32::try_from(verification.block_types.len()).unwrap_or(u32::MAX)
+}
+
+/// What a file holds, for the inspect view.
+fn inspection(
+    name: &ArtifactName,
+    what: &str,
+    file: &std::fs::File,
+    verification: &Verification,
+) -> Result<Inspection, maif::MaifError> {
+    let mut header = Vec::new();
+    if let Some(found) = &verification.header {
+        header.push((
+            "agent".to_owned(),
+            verification.agent_did().unwrap_or_default(),
+        ));
+        header.push(("created".to_owned(), text::rfc3339_micros(found.created)));
+        header.push(("modified".to_owned(), text::rfc3339_micros(found.modified)));
+        header.push(("file id".to_owned(), hex::encode(found.file_id)));
+        header.push(("sha256".to_owned(), verification.sha256.to_string()));
+    }
+    let mut blocks = Vec::new();
+    let mut provenance = Vec::new();
+    if let Ok(reader) = Reader::open(file) {
+        for block in reader.blocks()? {
+            let metadata = reader.metadata(&block)?;
+            let preview = (block.header.kind == BlockType::TEXT)
+                .then(|| reader.preview(&block, PREVIEW))
+                .transpose()?
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            blocks.push(InspectedBlock {
+                kind: block.header.kind.to_string(),
+                size: block.data_size(),
+                hash: hex::encode(block.header.content_hash),
+                metadata: if metadata == "{}" {
+                    String::new()
+                } else {
+                    metadata
+                },
+                preview,
+                fault: None,
+            });
+        }
+        for entry in reader.provenance()? {
+            provenance.push(InspectedEntry {
+                action: entry.action,
+                agent: entry.agent_id,
+                at: i64::try_from(entry.timestamp)
+                    .ok()
+                    .and_then(DateTime::from_timestamp_micros),
+                fault: None,
+            });
+        }
+    }
+    Ok(Inspection {
+        name: name.to_string(),
+        what: what.to_owned(),
+        path: String::new(),
+        size: verification.size,
+        header,
+        blocks,
+        provenance,
+        signer: verification.signer.as_ref().map(|s| s.public_key.clone()),
+        verdict: verification.verdict().as_str().to_owned(),
+        class: verification.class.to_string(),
+        errors: verification
+            .problems
+            .iter()
+            .map(|problem| format!("{}: {}", problem.class, problem.message))
+            .collect(),
+        checked: vec![
+            "every byte, hash and signature".to_owned(),
+            "chain, merkle root, provenance, index, footer".to_owned(),
+        ],
+    })
+}
