@@ -129,7 +129,7 @@ fn a_flipped_bit_is_found_everywhere_but_in_signed_at() {
         .unwrap();
     let mut file = tempfile::tempfile().unwrap();
     // A stride that is prime to 8 visits every bit position; all bits take too long unoptimised.
-    for bit in (0..body * 8).step_by(11) {
+    for bit in (0..body * 8).step_by(3) {
         let (at, mask) = (bit / 8, 1u8 << (bit % 8));
         bytes[at] ^= mask;
         let digest = Sha256::digest(&bytes[..body]);

@@ -5,7 +5,7 @@
 use std::{fs::File, io::Read, ops::ControlFlow, path::PathBuf};
 
 use maifdeck::maif::{
-    Agent, BlockType, Class, MaifError, NewBlock, Reader, SigningKey, Sources, json, verify, write,
+    Agent, BlockType, MaifError, NewBlock, Reader, SigningKey, Sources, json, verify, write,
 };
 use serde_json::Value;
 
@@ -156,20 +156,46 @@ fn data_too_large_for_a_block_is_refused_before_anything_is_written() {
     assert_eq!(out.metadata().unwrap().len(), 0);
 }
 
-/// High-water mark of resident memory, in KiB.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+/// As a text, `json.dumps(json.loads(text))` and the same with sorted keys, or `refused`; made by
+/// Python 3.11.
+#[test]
+fn json_is_read_and_rendered_as_cpython_does() {
+    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/python-json.txt");
+    let vectors = std::fs::read_to_string(data).unwrap();
+    let lines: Vec<&str> = vectors.split('\n').skip(1).collect();
+    let mut seen = 0;
+    for vector in lines.chunks_exact(3) {
+        let [text, in_order, sorted] = vector else {
+            unreachable!("chunks of three")
+        };
+        seen += 1;
+        match json::parse(text.as_bytes()) {
+            Ok(value) => {
+                assert_eq!(last_wins(&value).render(false), *in_order, "{text}");
+                assert_eq!(last_wins(&value).render(true), *sorted, "{text}");
+            }
+            Err(error) => assert_eq!(*in_order, "refused", "{text}: {error}"),
+        }
+    }
+    assert!(seen > 1700, "{seen}");
 }
 
-/// The bound does not depend on the block's size.
-#[test]
-fn memory_does_not_grow_with_a_block() {
-    let out = tempfile::tempfile().unwrap();
-    let before = peak_memory();
-    write_zeros(&out, 192 << 20, None).unwrap();
-    let found = verify(&out, &[], &mut |_| ControlFlow::Continue(())).unwrap();
-    assert_eq!(found.class, Class::Valid);
-    assert!(peak_memory() - before < 64 << 10);
+/// What Python keeps of two members with one name: the place of the first, the value of the last.
+fn last_wins(value: &json::Value) -> json::Value {
+    use json::Value::{Array, Object};
+    match value {
+        Array(items) => Array(items.iter().map(last_wins).collect()),
+        Object(members) => {
+            let mut kept: Vec<(json::Text, json::Value)> = Vec::new();
+            for (name, value) in members {
+                let value = last_wins(value);
+                match kept.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, known)) => *known = value,
+                    None => kept.push((name.clone(), value)),
+                }
+            }
+            Object(kept)
+        }
+        other => other.clone(),
+    }
 }

@@ -28,9 +28,11 @@ pub use security::PublicKey;
 
 /// Problems beyond these are not kept: one tells the verdict, a screen shows a few.
 const MAX_PROBLEMS: usize = 32;
-/// A provenance or security section larger than this is refused: it is held in memory, and a file
-/// with a hundred thousand blocks has one of 64 MiB.
-const MAX_SECTION: u32 = 256 << 20;
+/// Sections are held in memory, so a length that no writer reaches is refused: the security section
+/// has six members, and an entry of the provenance about 610 bytes beside the agent's name.
+const MAX_SECURITY: u64 = 1 << 20;
+const MAX_ENTRY: u64 = 64 << 10;
+const MAX_PROVENANCE: u64 = 256 << 20;
 
 /// What verifying a file found.
 #[derive(Debug, Clone)]
@@ -241,8 +243,10 @@ impl Body<'_, '_> {
                     > header.provenance_offset - FILE_HEADER as u64
                 {
                     "there is no room for so many blocks"
-                } else if p > MAX_SECTION || s > MAX_SECTION {
-                    "a section is larger than 256 MiB"
+                } else if u64::from(p) > MAX_PROVENANCE.min((count + 2) * MAX_ENTRY)
+                    || u64::from(s) > MAX_SECURITY
+                {
+                    "a section is longer than any writer makes it"
                 } else {
                     return Ok(Some(Sections {
                         provenance: p,
