@@ -112,6 +112,35 @@ fn a_restore_brings_back_everything_and_archives_what_was_there() {
 }
 
 #[test]
+fn a_backup_that_is_damaged_changes_nothing() {
+    let (f, id) = store();
+    for name in ["a", "b", "c"] {
+        f.run(&["put", name, "--text", "now"]).exits(0);
+    }
+    // Behind the seal's back, in a place that neither size nor footer shows.
+    let file = walkdir::WalkDir::new(f.path("backups"))
+        .into_iter()
+        .map(Result::unwrap)
+        .find(|e| e.file_name() == "c.maif")
+        .unwrap()
+        .into_path();
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[820] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let before = files(&f.path("a"));
+    let refused = f
+        .run(&["backup", "restore", &id, "--yes", "--json"])
+        .exits(5)
+        .json();
+    assert_eq!(refused["error"]["kind"], "damaged");
+    assert_eq!(files(&f.path("a")), before);
+    assert_eq!(
+        f.run(&["jobs", "--json"]).json()["jobs"][0]["state"],
+        "failed"
+    );
+}
+
+#[test]
 fn merge_and_names_leave_the_rest_alone() {
     let (f, id) = store();
     for name in ["a", "b", "new"] {

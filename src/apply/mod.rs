@@ -17,7 +17,7 @@ use crate::{
     plan::{Intent, Plan},
     progress::Task,
     store::{Slot, Store, StoreError, hold},
-    volume::{LockMode, fault, lock::host},
+    volume::{Lane, LockMode, fault, lock::host},
 };
 
 /// The journal is made durable after so many steps, and at the end.
@@ -46,7 +46,19 @@ impl Job {
     /// Runs it to its end, or to where it is cancelled.
     pub fn run(self, task: &Task) -> Result<JobView, StoreError> {
         let id = self.id().to_owned();
-        run(&self.store, &self.plan, &self.journal, &self.done, task)?;
+        if let Err(error) = run(&self.store, &self.plan, &self.journal, &self.done, task) {
+            // Ended before or between its steps: the journal says so, whatever else fails.
+            let state = match error {
+                StoreError::Cancelled(_) => JobState::Cancelled,
+                _ => JobState::Failed,
+            };
+            self.journal.end(&Event::End {
+                state,
+                at: self.store.clock().now(),
+                bytes: task.snapshot().bytes_done,
+            })?;
+            return Err(error);
+        }
         // The journal's lock is given back before it is read, or the job would look as if it ran.
         let store = self.store.clone();
         drop(self);
@@ -154,7 +166,14 @@ fn lock(store: &Store, plan: &Plan) -> Result<hold::Held, StoreError> {
         Intent::BackupRestore { .. } => LockMode::Exclusive,
         _ => LockMode::Shared,
     };
-    hold::hold_store(store, &slots, mode)
+    let held = hold::hold_store(store, &slots, mode)?;
+    if mode == LockMode::Exclusive {
+        // Nobody else stages now, so what lies there was left by a crash.
+        for slot in slots {
+            slot.volume.run(Lane::Short, |dir, _| dir.sweep_staging())?;
+        }
+    }
+    Ok(held)
 }
 
 /// Runs the steps that are not done yet.
@@ -175,6 +194,17 @@ fn run(
         job: journal.id(),
         task,
     };
+    if matches!(plan.intent, Intent::BackupRestore { .. }) {
+        // A backup that turns out damaged half-way would leave a store that never was.
+        task.phase("verifying the backup");
+        for (number, step) in plan.steps.iter().enumerate() {
+            if !done.contains(&number) {
+                task.checkpoint()?;
+                context.check_source(step)?;
+            }
+        }
+        task.phase("applying");
+    }
     let mut failed = 0u64;
     let mut cancelled = false;
     for (number, step) in plan.steps.iter().enumerate() {

@@ -118,6 +118,26 @@ impl Context<'_> {
         }
     }
 
+    /// Verifies what a step will read, before any step of its plan changes anything.
+    pub fn check_source(&self, step: &Step) -> Result<(), StoreError> {
+        if let Step::Put {
+            name,
+            source,
+            size,
+            check,
+            ..
+        } = step
+        {
+            let path = self.source(name, source)?;
+            let wanted = Fingerprint {
+                size: *size,
+                check: *check,
+            };
+            self.verified(&path, wanted)?;
+        }
+        Ok(())
+    }
+
     fn slot(&self, label: &str) -> Result<&Slot, StoreError> {
         let slot = self
             .store
