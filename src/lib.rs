@@ -13,9 +13,10 @@ pub mod demo;
 pub mod journal;
 pub mod maif;
 pub mod plan;
+pub mod planner;
 pub mod progress;
 pub mod report;
-pub mod restore;
+
 pub mod store;
 pub mod survey;
 pub mod volume;

@@ -10,9 +10,9 @@ use super::{
 use crate::{
     backup,
     plan::RestoreMode,
+    planner,
     progress::Task,
     report::text,
-    restore,
     store::{Store, StoreError},
     volume::ArtifactName,
 };
@@ -38,11 +38,11 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
                 Mode::Exact => RestoreMode::Exact,
                 Mode::Merge => RestoreMode::Merge,
             };
-            let plan = restore::backup(&store, id, names, mode, *max_remove)?;
+            let plan = planner::backup(&store, id, names, mode, *max_remove)?;
             plans::carry_out(context, &store, &plan, *confirm)
         }
         BackupCommand::Prune { keep_last, confirm } => {
-            let plan = restore::prune(&store, *keep_last)?;
+            let plan = planner::prune(&store, *keep_last)?;
             plans::carry_out(context, &store, &plan, *confirm)
         }
     }
@@ -97,7 +97,7 @@ fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
 }
 
 fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
-    let backups = backup::list(&restore::configured(store)?.directory)?;
+    let backups = backup::list(&planner::configured(store)?.directory)?;
     if context.output.is_json() {
         context.output.json(json!({ "backups": backups }));
         return Ok(Exit::DONE);
@@ -132,8 +132,8 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
 }
 
 fn verify(context: &Context<'_>, store: &Store, id: &str, quick: bool) -> Result<u8, StoreError> {
-    let view = restore::find(store, id)?;
-    let directory = &restore::configured(store)?.directory;
+    let view = planner::find(store, id)?;
+    let directory = &planner::configured(store)?.directory;
     let report = backup::verify(directory, view.id, quick, store.clock(), &Task::new())?;
     if context.output.is_json() {
         context.output.json(json!({

@@ -12,13 +12,12 @@ use super::{
 use crate::{
     apply,
     journal::{JobState, JobView, read},
-    plan::{self, Choice, Plan},
+    plan::Plan,
+    planner,
     progress::Task,
     report::text,
-    restore,
     store::{Store, StoreError},
-    survey::{self, Scope},
-    volume::{ArtifactName, Level, VersionId},
+    volume::{ArtifactName, VersionId},
 };
 
 /// `replicas repair`
@@ -32,48 +31,17 @@ pub fn replicas(context: &Context<'_>, command: &ReplicasCommand) -> Result<u8, 
     } = command;
     let store = context.open(false)?;
     store.require_same_layout()?;
-    if let Some(label) = prefer
-        && store.slot(label).is_none()
-    {
-        return Err(StoreError::NotFound {
-            kind: "volume",
-            what: label.clone(),
-        });
-    }
-    let mut names: Vec<ArtifactName> = names
+    let names: Vec<ArtifactName> = names
         .iter()
         .map(|name| context.name(name))
         .collect::<Result<_, _>>()?;
-    names.sort();
-    let level = Level::from(*level).max(Level::Quick);
-    let survey = survey::survey(
+    let plan = planner::repair(
         &store,
-        &Scope {
-            level,
-            names: names.clone(),
-            known: Vec::new(),
-        },
-        &Task::new(),
+        names,
+        (*level).into(),
+        *accept_older,
+        prefer.as_deref(),
     )?;
-    for name in &names {
-        if survey.find(name).is_none() {
-            return Err(StoreError::NotFound {
-                kind: "artifact",
-                what: name.to_string(),
-            });
-        }
-    }
-    let choice = Choice {
-        names: &names,
-        accept_older: *accept_older,
-        prefer: prefer.as_deref(),
-    };
-    let plan = plan::repair(
-        &survey,
-        store.id().unwrap_or_default(),
-        &choice,
-        store.clock().now(),
-    );
     carry_out(context, &store, &plan, *confirm)
 }
 
@@ -97,7 +65,7 @@ pub fn versions(context: &Context<'_>, command: &VersionsCommand) -> Result<u8, 
         .map_err(|error: crate::volume::version::BadVersionId| {
             StoreError::Usage(error.to_string())
         })?;
-    let plan = restore::version(&store, &name, id, aside)?;
+    let plan = planner::version(&store, &name, id, aside)?;
     carry_out(context, &store, &plan, *confirm)
 }
 

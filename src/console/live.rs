@@ -23,10 +23,10 @@ use crate::{
     backup::{self, BackupView},
     journal::{JobState, JobView, read},
     maif::{self, BlockType, Reader, Verification},
-    plan::{self, Choice, Intent, Plan},
+    plan::{Intent, Plan},
+    planner,
     progress::{Cancelled, Task},
     report::text,
-    restore,
     store::{Access, Store, StoreError, config::Role},
     survey::{self, Scope, Survey, VersionView, VolumeState},
     volume::{ArtifactName, Lane, Level, VersionId, VersionKind, listing},
@@ -476,35 +476,19 @@ fn make_plan(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
             names,
             accept_older,
             prefer,
-        } => {
-            let scope = Scope {
-                level: Level::Deep,
-                names: names.clone(),
-                known: Vec::new(),
-            };
-            let survey = survey::survey(store, &scope, &Task::new())?;
-            let choice = Choice {
-                names: &names,
-                accept_older,
-                prefer: prefer.as_deref(),
-            };
-            let id = store.id().unwrap_or_default();
-            Ok(plan::repair(&survey, id, &choice, store.clock().now()))
-        }
+        } => planner::repair(store, names, Level::Deep, accept_older, prefer.as_deref()),
         Intent::VersionRestore {
             name,
             version,
             aside,
-        } => restore::version(store, &name, version, aside),
+        } => planner::version(store, &name, version, aside),
         Intent::BackupRestore {
             backup,
             mode,
             names,
-        } => restore::backup(store, &backup.to_string(), names, mode, 50),
-        Intent::BackupPrune { keep_last } => restore::prune(store, keep_last),
-        Intent::Remove { .. } => Err(StoreError::Usage(
-            "removing is done by `maifdeck rm`".to_owned(),
-        )),
+        } => planner::backup(store, &backup.to_string(), names, mode, 50),
+        Intent::BackupPrune { keep_last } => planner::prune(store, keep_last),
+        Intent::Remove { names } => planner::removal(store, names),
     }
 }
 

@@ -2,12 +2,14 @@
 
 pub mod model;
 mod prune;
+mod remove;
 mod repair;
 mod restore;
 mod restore_backup;
 
 pub use model::*;
 pub use prune::{PruneRefused, prune_backups};
+pub use remove::remove;
 pub use repair::{Choice, repair};
 pub use restore::{VersionFacts, restore_version};
 pub use restore_backup::{RestoreChoice, RestoreRefused, restore_backup};

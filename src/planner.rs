@@ -1,10 +1,9 @@
-//! From what an operator names (a version, a backup) to the plan that brings it back: looks at the
-//! store and at the source, then lets the pure planning do the rest. Shared by console and command
-//! line.
+//! From what an operator names (artifacts, a version, a backup) to a plan: looks at the store and at
+//! the source, then lets the pure planning do the rest. Shared by console and command line.
 
 use crate::{
     backup::{self, BackupId, BackupState, BackupView, manifest},
-    plan::{self, Plan, RestoreChoice, RestoreMode, VersionFacts},
+    plan::{self, Choice, Plan, RestoreChoice, RestoreMode, VersionFacts},
     progress::Task,
     store::{Store, StoreError, config::BackupConfig},
     survey::{self, Scope, Survey},
@@ -138,6 +137,52 @@ pub fn backup(
         },
         plan::RestoreRefused::TooManyRemovals { .. } => StoreError::Usage(refused.to_string()),
     })
+}
+
+/// Plans the removal of artifacts.
+pub fn removal(store: &Store, mut names: Vec<ArtifactName>) -> Result<Plan, StoreError> {
+    names.sort();
+    let survey = look(store, names.clone())?;
+    let id = store.id().unwrap_or_default();
+    Ok(plan::remove(&survey, id, &names, store.clock().now()))
+}
+
+/// Plans a repair, from a survey of every byte of these artifacts (all when empty).
+pub fn repair(
+    store: &Store,
+    mut names: Vec<ArtifactName>,
+    level: Level,
+    accept_older: bool,
+    prefer: Option<&str>,
+) -> Result<Plan, StoreError> {
+    names.sort();
+    if let Some(label) = prefer
+        && store.slot(label).is_none()
+    {
+        return Err(StoreError::NotFound {
+            kind: "volume",
+            what: label.to_owned(),
+        });
+    }
+    let scope = Scope {
+        level: level.max(Level::Quick),
+        names: names.clone(),
+        known: Vec::new(),
+    };
+    let survey = survey::survey(store, &scope, &Task::new())?;
+    if let Some(name) = names.iter().find(|name| survey.find(name).is_none()) {
+        return Err(StoreError::NotFound {
+            kind: "artifact",
+            what: name.to_string(),
+        });
+    }
+    let choice = Choice {
+        names: &names,
+        accept_older,
+        prefer,
+    };
+    let id = store.id().unwrap_or_default();
+    Ok(plan::repair(&survey, id, &choice, store.clock().now()))
 }
 
 /// Plans the retirement of all but the newest complete backups.

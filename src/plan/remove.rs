@@ -1,0 +1,49 @@
+//! Removal: archive and mark removed. Pure.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    model::{Intent, Plan, Step, Summary},
+    restore_backup::expected,
+};
+use crate::{
+    survey::{ArtifactState, CopyState, Survey},
+    volume::ArtifactName,
+};
+
+/// Plans the removal of these artifacts; what is not there, or not at home, is left and named.
+pub fn remove(survey: &Survey, store: &str, names: &[ArtifactName], now: DateTime<Utc>) -> Plan {
+    let mut summary = Summary::default();
+    let mut steps = Vec::new();
+    for name in names {
+        let found = survey
+            .find(name)
+            .and_then(|row| survey.artifacts.get(row))
+            .filter(|artifact| !artifact.removed && !artifact.vanished);
+        match found {
+            None => summary.skipped.push(format!("{name} is not there")),
+            Some(artifact) if artifact.state == ArtifactState::Misplaced => {
+                summary.skipped.push(format!(
+                    "{name} is misplaced; `maifdeck replicas repair` brings it home first"
+                ));
+            }
+            Some(artifact) => {
+                summary.removes += 1;
+                summary.archives += 1;
+                steps.push(Step::Remove {
+                    name: name.clone(),
+                    expect: artifact
+                        .copies
+                        .iter()
+                        .filter(|copy| copy.state != CopyState::Misplaced)
+                        .map(|copy| (survey.label(copy.volume).to_owned(), expected(copy)))
+                        .collect(),
+                });
+            }
+        }
+    }
+    let intent = Intent::Remove {
+        names: names.to_vec(),
+    };
+    Plan::new(store.to_owned(), intent, now, steps, summary)
+}
