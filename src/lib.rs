@@ -6,9 +6,11 @@
 
 pub mod backup;
 pub mod clock;
+pub mod console;
 pub mod journal;
 pub mod maif;
 pub mod plan;
 pub mod progress;
+pub mod report;
 pub mod survey;
 pub mod volume;

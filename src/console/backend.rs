@@ -1,0 +1,212 @@
+//! What the console needs from the engine, and nothing more. Every call may block and is made on
+//! a worker thread of its own; the screen goes on without it. Errors arrive as words for people:
+//! what failed and what to do.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+
+use crate::{
+    backup::{BackupId, BackupView},
+    journal::{JobState, JobView},
+    maif::Digest,
+    plan::{Intent, Plan},
+    progress::Task,
+    survey::Survey,
+    volume::{ArtifactName, Level, VersionId},
+};
+
+/// What does not change while the console is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreInfo {
+    pub name: String,
+    pub partitions: usize,
+    pub replicas: usize,
+    /// Why nothing may be changed ("opened with --read-only", "this node is a follower").
+    pub read_only: Option<String>,
+    /// `writer` or `follower`.
+    pub role: String,
+    /// State of the lease in words: `leases are off`, `held by ops-1, epoch 7`.
+    pub lease: String,
+    /// Where the backups are; `None` when no directory is configured.
+    pub backups: Option<String>,
+    /// The configuration file.
+    pub config: String,
+}
+
+/// Which entry of a history it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryId {
+    /// The copy that is current now.
+    Current,
+    Version(VersionId),
+    /// The artifact was removed then.
+    Removed(VersionId),
+}
+
+/// One entry of an artifact's history, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryEntry {
+    pub id: EntryId,
+    /// When it became current; `None` when nobody knows.
+    pub current_from: Option<DateTime<Utc>>,
+    /// When it was replaced; `None` for the current one.
+    pub current_until: Option<DateTime<Utc>>,
+    pub size: u64,
+    /// Bytes more (or fewer) than the next older entry.
+    pub change: Option<i64>,
+    pub sha256: Option<Digest>,
+    pub agent: Option<String>,
+    pub blocks: Option<u32>,
+    /// Where it is: volumes' labels and backups' ids, in words.
+    pub origin: Vec<String>,
+    /// Volumes that hold it, of those that should.
+    pub copies: (u16, u16),
+}
+
+/// One block of an inspected artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InspectedBlock {
+    pub kind: String,
+    pub size: u64,
+    pub hash: String,
+    /// Metadata as text; empty when there is none.
+    pub metadata: String,
+    /// The beginning of a text, escaped line by line by whoever shows it; `None` for other bytes.
+    pub preview: Option<String>,
+    /// What is wrong with it.
+    pub fault: Option<String>,
+}
+
+/// One entry of a provenance chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InspectedEntry {
+    pub action: String,
+    pub agent: String,
+    pub at: Option<DateTime<Utc>>,
+    pub fault: Option<String>,
+}
+
+/// Everything about one copy or version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inspection {
+    pub name: String,
+    /// Which copy or version was read, in words: `current copy on p2.1`.
+    pub what: String,
+    pub path: String,
+    pub size: u64,
+    /// Header fields in order, as label and value.
+    pub header: Vec<(String, String)>,
+    pub blocks: Vec<InspectedBlock>,
+    pub provenance: Vec<InspectedEntry>,
+    pub signer: Option<String>,
+    /// `intact`, `damaged` or `unsupported`.
+    pub verdict: String,
+    /// `valid`, or the failure class.
+    pub class: String,
+    pub errors: Vec<String>,
+    /// What was checked, in words.
+    pub checked: Vec<String>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Read-only, not the leader, no policy …
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Why a plan does not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// The store is no longer as the plan expects; a new plan is offered.
+    #[error("{0}")]
+    Changed(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Work without a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobRequest {
+    BackupCreate,
+    BackupVerify {
+        id: BackupId,
+        quick: bool,
+    },
+    /// Every copy and version in the store.
+    VerifyAll {
+        level: Level,
+    },
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobOutcome {
+    pub state: JobState,
+    /// One sentence: `1,204 copied, verified`.
+    pub message: String,
+    pub errors: Vec<String>,
+}
+
+/// A job of this process.
+#[derive(Debug, Clone)]
+pub struct RunningJob {
+    /// The id that `jobs()` shows.
+    pub id: String,
+    pub title: String,
+    /// Whether it changes volumes: the survey rests meanwhile.
+    pub changes: bool,
+    pub task: Task,
+    pub done: watch::Receiver<Option<JobOutcome>>,
+}
+
+/// The engine, as the console sees it.
+pub trait Backend: Send + Sync + 'static {
+    fn store(&self) -> StoreInfo;
+
+    /// Looks at the store again. `visible` are the names on the screen, to be looked at every time;
+    /// the others may be swept over several calls. `None`: nothing changed since `previous`.
+    fn refresh(
+        &self,
+        visible: &[ArtifactName],
+        previous: Option<Arc<Survey>>,
+    ) -> Result<Option<Arc<Survey>>, String>;
+
+    /// Oldest first, as the command line lists them.
+    fn backups(&self) -> Result<Vec<BackupView>, String>;
+
+    /// Running, finished and interrupted; newest first.
+    fn jobs(&self) -> Vec<JobView>;
+
+    /// Newest first: the current copy, then what replaced what, merged with what backups hold.
+    fn history(&self, name: &ArtifactName) -> Result<Vec<HistoryEntry>, String>;
+
+    /// Reads and verifies the current copy or a version.
+    fn inspect(
+        &self,
+        name: &ArtifactName,
+        version: Option<VersionId>,
+    ) -> Result<Inspection, String>;
+
+    /// Plans against a survey of now. Names left empty mean all.
+    fn plan(&self, intent: Intent) -> Result<Arc<Plan>, PlanError>;
+
+    /// Runs exactly this plan. Returns once its journal is written.
+    fn apply(&self, plan: Arc<Plan>) -> Result<RunningJob, ApplyError>;
+
+    fn start(&self, request: JobRequest) -> Result<RunningJob, String>;
+
+    fn resume_job(&self, id: &str) -> Result<RunningJob, String>;
+
+    /// The console is about to be stopped (Ctrl-Z) or to exit and has paused its jobs: bring them
+    /// to a safe point, give back locks and the lease, return when that is done or time is up.
+    fn rest(&self, _within: Duration) {}
+
+    /// The console is back after a stop; its jobs go on.
+    fn wake(&self) {}
+}

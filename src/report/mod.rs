@@ -1,0 +1,12 @@
+//! Words for people: sizes, times, reasons, plans. One formatter each, shared by the console and
+//! the command line.
+
+pub mod number;
+pub mod plan;
+pub mod reason;
+pub mod time;
+
+pub use number::{count, percent, plural, signed_size, size};
+pub use plan::{command, step, title};
+pub use reason::reason;
+pub use time::{Zone, age, ago, duration};
