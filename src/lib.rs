@@ -16,7 +16,6 @@ pub mod plan;
 pub mod planner;
 pub mod progress;
 pub mod report;
-
 pub mod store;
 pub mod survey;
 pub mod volume;

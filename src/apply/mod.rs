@@ -40,7 +40,7 @@ impl Job {
     }
 
     pub fn title(&self) -> String {
-        title(&self.plan)
+        self.plan.intent.title()
     }
 
     /// Runs it to its end, or to where it is cancelled.
@@ -78,7 +78,7 @@ pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
     let header = Header {
         id: job_id(store)?,
         intent: plan.intent.word().to_owned(),
-        title: title(plan),
+        title: plan.intent.title(),
         actor: actor(),
         started: store.clock().now(),
         plan_id: Some(plan.id.to_string()),
@@ -263,33 +263,6 @@ pub fn actor() -> Actor {
         user,
         host: host(),
         pid: std::process::id(),
-    }
-}
-
-/// What a plan is about, in a few words.
-pub fn title(plan: &Plan) -> String {
-    match &plan.intent {
-        Intent::BackupRestore { backup, names, .. } if names.is_empty() => {
-            format!("restore backup {backup}")
-        }
-        Intent::BackupRestore { backup, names, .. } => {
-            format!("restore {} artifacts from backup {backup}", names.len())
-        }
-        Intent::VersionRestore {
-            name,
-            version,
-            aside,
-        } => match aside {
-            Some(aside) => format!("restore {name} of {version} as {aside}"),
-            None => format!("restore {name} of {version}"),
-        },
-        Intent::Repair { names, .. } => match names.as_slice() {
-            [] => "repair".to_owned(),
-            [name] => format!("repair {name}"),
-            names => format!("repair {} artifacts", names.len()),
-        },
-        Intent::Remove { names } => format!("remove {} artifacts", names.len()),
-        Intent::BackupPrune { keep_last } => format!("prune backups, keep the last {keep_last}"),
     }
 }
 

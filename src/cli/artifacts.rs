@@ -14,7 +14,7 @@ use super::{
 use crate::{
     maif::Verdict,
     progress::Task,
-    report::text,
+    report::{self, stamp},
     store::{
         Slot, Store, StoreError,
         commit::{Committed, Condition},
@@ -58,11 +58,11 @@ pub fn put(context: &Context<'_>, put: &Put) -> Result<u8, StoreError> {
         condition,
         &|_| Ok(()),
     )?;
-    Ok(report(context, &committed, "stored"))
+    Ok(report_change(context, &committed, "stored"))
 }
 
 /// Prints what a change did; its exit code.
-fn report(context: &Context<'_>, committed: &Committed, verb: &str) -> u8 {
+fn report_change(context: &Context<'_>, committed: &Committed, verb: &str) -> u8 {
     if context.output.is_json() {
         let copies: Vec<Value> = committed
             .copies
@@ -122,7 +122,7 @@ pub fn get(context: &Context<'_>, get: &Get) -> Result<u8, StoreError> {
         fetch::deliver(&fetched, path)?;
         context.output.say(&format!(
             "{} from {}, verified, in {}",
-            text::size(fetched.verification.size),
+            report::size(fetched.verification.size),
             fetched.volume,
             shown(path)
         ));
@@ -207,7 +207,7 @@ pub fn remove(context: &Context<'_>, names: &[String], confirm: Confirm) -> Resu
     }
     for name in &found {
         let committed = store.remove(name, &|_| Ok(()))?;
-        code = code.max(report(context, &committed, "removed"));
+        code = code.max(report_change(context, &committed, "removed"));
     }
     Ok(code)
 }
@@ -234,7 +234,7 @@ pub fn list(context: &Context<'_>, pattern: Option<&str>) -> Result<u8, StoreErr
                 let mut entry = json!({
                     "name": artifact.name.json(),
                     "size": copy.and_then(|c| c.size),
-                    "modified": copy.map(|c| text::rfc3339_seconds(c.modified)),
+                    "modified": copy.map(|c| stamp::rfc3339_seconds(c.modified)),
                     "partition": survey.partitions.get(usize::from(artifact.home))
                         .map(|p| p.name.to_string()),
                     "versions": archived(survey.history(row)),
@@ -256,10 +256,10 @@ pub fn list(context: &Context<'_>, pattern: Option<&str>) -> Result<u8, StoreErr
         let copy = artifact.shown_copy();
         let size = copy
             .and_then(|c| c.size)
-            .map_or_else(|| "–".to_owned(), text::size);
+            .map_or_else(|| "–".to_owned(), report::size);
         let modified = copy
             .and_then(|c| chrono::DateTime::from_timestamp(c.modified, 0))
-            .map_or_else(String::new, text::local);
+            .map_or_else(String::new, |time| report::Zone::Local.full(time));
         let state = match artifact.state {
             survey::ArtifactState::Ok => "",
             state => state.word(),
@@ -276,7 +276,7 @@ pub fn list(context: &Context<'_>, pattern: Option<&str>) -> Result<u8, StoreErr
     }
     context
         .output
-        .say(&text::plural(listed, "artifact", "artifacts"));
+        .say(&report::plural(listed, "artifact", "artifacts"));
     Ok(Exit::DONE)
 }
 
@@ -334,10 +334,10 @@ pub fn versions(context: &Context<'_>, name: &str) -> Result<u8, StoreError> {
     let mut entries = Vec::new();
     for (n, version) in history.iter().enumerate() {
         let from = history.get(n + 1).map_or_else(
-            || text::rfc3339_seconds(version.written),
-            |older| text::rfc3339(older.id.time()),
+            || stamp::rfc3339_seconds(version.written),
+            |older| stamp::rfc3339(older.id.time()),
         );
-        entries.push((version, from, text::rfc3339(version.id.time())));
+        entries.push((version, from, stamp::rfc3339(version.id.time())));
     }
     let current = survey
         .artifacts
@@ -355,7 +355,7 @@ pub fn versions(context: &Context<'_>, name: &str) -> Result<u8, StoreError> {
             "name": name.json(),
             "current": current.map(|copy| json!({
                 "size": copy.size,
-                "written": text::rfc3339_seconds(copy.modified),
+                "written": stamp::rfc3339_seconds(copy.modified),
                 "generation": copy.generation,
             })),
             "versions": versions,
@@ -366,13 +366,13 @@ pub fn versions(context: &Context<'_>, name: &str) -> Result<u8, StoreError> {
         context.output.line(&format!(
             "{:<20}  {:>10}  since {}",
             "current",
-            text::size(copy.size.unwrap_or(0)),
-            text::rfc3339_seconds(copy.modified)
+            report::size(copy.size.unwrap_or(0)),
+            stamp::rfc3339_seconds(copy.modified)
         ));
     }
     for (version, from, until) in entries {
         let what = match version.kind {
-            VersionKind::Copy => text::size(version.size),
+            VersionKind::Copy => report::size(version.size),
             VersionKind::Removal => "removed".to_owned(),
         };
         context.output.line(&format!(
@@ -403,7 +403,7 @@ fn version_json(
         .and_then(|slot| store.verify_version(slot, name, version.id).ok());
     json!({
         "id": version.id,
-        "written": text::rfc3339_seconds(version.written),
+        "written": stamp::rfc3339_seconds(version.written),
         "current_from": from,
         "current_until": until,
         "size": version.size,
@@ -426,18 +426,16 @@ pub fn partitions(context: &Context<'_>) -> Result<u8, StoreError> {
         .any(|volume| volume.state != survey::VolumeState::Ok)
         || survey.partitions.iter().any(|p| p.misplaced > 0);
     if context.output.is_json() {
-        context
-            .output
-            .json(crate::report::json::partitions(&survey));
+        context.output.json(report::json::partitions(&survey));
     } else {
         for (number, partition) in survey.partitions.iter().enumerate() {
             context.output.line(&format!(
                 "{:<8} {:>8} {:>12}  {:>7} of an even {:>7}{}",
                 partition.name,
-                text::count(partition.artifacts),
-                text::size(partition.bytes),
-                text::percent(partition.share),
-                text::percent(partition.expected_share),
+                report::count(partition.artifacts),
+                report::size(partition.bytes),
+                report::percent(partition.share),
+                report::percent(partition.expected_share),
                 if partition.misplaced > 0 {
                     format!("  {} misplaced here", partition.misplaced)
                 } else {
@@ -450,13 +448,13 @@ pub fn partitions(context: &Context<'_>) -> Result<u8, StoreError> {
                 }
                 let free = volume.space.map_or_else(
                     || "–".to_owned(),
-                    |s| format!("{} free", text::size(s.free)),
+                    |s| format!("{} free", report::size(s.free)),
                 );
                 context.output.line(&format!(
                     "  {:<8} {:<11} {:>8}  {free:<16} {}",
                     volume.label,
                     volume.state.word(),
-                    text::count(volume.artifacts),
+                    report::count(volume.artifacts),
                     shown(&volume.path)
                 ));
             }

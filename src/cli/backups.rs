@@ -12,7 +12,7 @@ use crate::{
     plan::RestoreMode,
     planner,
     progress::Task,
-    report::text,
+    report,
     store::{Store, StoreError},
     volume::ArtifactName,
 };
@@ -80,10 +80,10 @@ fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
             "backup {} {}: {}, {}, {} ({} new)",
             report.id,
             report.state.word(),
-            text::plural(report.artifacts, "artifact", "artifacts"),
-            text::plural(report.versions, "version", "versions"),
-            text::size(report.bytes),
-            text::size(report.new_bytes)
+            report::plural(report.artifacts, "artifact", "artifacts"),
+            report::plural(report.versions, "version", "versions"),
+            report::size(report.bytes),
+            report::size(report.new_bytes)
         ));
     }
     for skipped in &report.skipped {
@@ -111,7 +111,7 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
                     "{} {} {}",
                     if v.ok { "verified" } else { "found damaged" },
                     v.level.word(),
-                    text::ago(v.at, now)
+                    report::ago(now, v.at)
                 )
             },
         );
@@ -119,15 +119,15 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
             "{}  {:<11} {:>10}  {:>6} artifacts {:>10} ({:>10} new)  {verified}",
             view.id,
             view.state.word(),
-            text::ago(view.at, now),
-            text::count(view.artifacts),
-            text::size(view.bytes),
-            text::size(view.new_bytes),
+            report::ago(now, view.at),
+            report::count(view.artifacts),
+            report::size(view.bytes),
+            report::size(view.new_bytes),
         ));
     }
     context
         .output
-        .say(&text::plural(backups.len() as u64, "backup", "backups"));
+        .say(&report::plural(backups.len() as u64, "backup", "backups"));
     Ok(Exit::DONE)
 }
 
@@ -145,7 +145,7 @@ fn verify(context: &Context<'_>, store: &Store, id: &str, quick: bool) -> Result
             "backup {} is {}: {} looked at",
             view.id,
             if report.ok { "good" } else { "damaged" },
-            text::plural(report.checked, "file", "files"),
+            report::plural(report.checked, "file", "files"),
         ));
         for (what, paths) in [
             ("damaged", &report.damaged),

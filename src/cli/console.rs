@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, sync::Arc};
 
 use super::{
-    Context, Exit,
+    Context,
     args::{Color, Global},
 };
 use crate::{
@@ -15,11 +15,10 @@ use crate::{
 /// `maifdeck` without a command.
 pub fn open(context: &Context<'_>) -> Result<u8, StoreError> {
     let store = context.open(false)?;
-    let file = context
-        .environment()
-        .locate(false)?
-        .file
-        .map_or_else(|| "the embedded default".to_owned(), |file| super::shown(&file));
+    let file = context.environment().locate(false)?.file.map_or_else(
+        || "the embedded default".to_owned(),
+        |file| super::shown(&file),
+    );
     run(context.global, store, file)
 }
 
@@ -62,4 +61,3 @@ fn options(config: &ConsoleConfig, color: Color) -> Options {
         ..Options::default()
     }
 }
-

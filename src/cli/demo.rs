@@ -1,9 +1,16 @@
 //! `demo`: build the playground, and say where it is.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{Context, Exit, args::Demo, shown};
-use crate::{clock::Clock, demo, report::text, store::StoreError, volume::At};
+use crate::{
+    clock::{Clock, SystemClock},
+    demo, report,
+    store::{Access, Environment, Store, StoreError},
+    volume::At,
+};
 
 pub fn demo(context: &Context<'_>, arguments: &Demo) -> Result<u8, StoreError> {
     // Dropped, a temporary directory is removed; kept, it is the user's.
@@ -27,10 +34,32 @@ pub fn demo(context: &Context<'_>, arguments: &Demo) -> Result<u8, StoreError> {
             artifacts: arguments.artifacts,
             seed: arguments.seed,
         },
-        crate::clock::SystemClock.now(),
+        SystemClock.now(),
     )?;
+    let opens = !arguments.no_console && !context.output.is_json() && super::console::is_possible();
+    if opens {
+        let located = Environment {
+            explicit: Some(built.config.clone()),
+            ..Environment::default()
+        }
+        .locate(false)?;
+        let access = if context.global.read_only {
+            Access::ReadOnly
+        } else {
+            Access::Write
+        };
+        let store = Store::open(Arc::new(located.config), SystemClock::shared(), access);
+        let code = super::console::run(context.global, store, shown(&built.config))?;
+        if arguments.keep
+            && let Some(temporary) = temporary
+        {
+            context
+                .output
+                .line(&format!("kept {}", shown(&temporary.keep())));
+        }
+        return Ok(code);
+    }
     if let Some(temporary) = temporary {
-        // Until the console opens on it there is nothing to wait for, so it always stays.
         let _ = temporary.keep();
     }
     if context.output.is_json() {
@@ -50,8 +79,8 @@ pub fn demo(context: &Context<'_>, arguments: &Demo) -> Result<u8, StoreError> {
     }
     context.output.line(&format!(
         "{}, saved {} times, in {}",
-        text::plural(built.artifacts, "artifact", "artifacts"),
-        text::count(built.saves),
+        report::plural(built.artifacts, "artifact", "artifacts"),
+        report::count(built.saves),
         shown(&directory)
     ));
     context.output.line("planted:");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Context, Exit, open_file, shown};
 use crate::{
     maif::{BlockType, PublicKey, Reader, Verdict, Verification, verify as verify_file},
-    report::text,
+    report::{self, stamp},
     store::StoreError,
 };
 
@@ -92,7 +92,7 @@ pub fn verify(context: &Context<'_>, paths: &[PathBuf], texts: bool) -> Result<u
     let [intact, damaged, unsupported] = counts;
     context.output.say(&format!(
         "{} intact, {damaged} damaged, {unsupported} not MAIF 2.1",
-        text::plural(intact, "file", "files"),
+        report::plural(intact, "file", "files"),
     ));
     Ok(code)
 }
@@ -175,8 +175,8 @@ fn print_verification(context: &Context<'_>, path: &Path, verification: &Verific
         Verdict::Intact => format!(
             "{} · {} · {}",
             verification.agent_did().unwrap_or_default(),
-            text::plural(verification.block_types.len() as u64, "block", "blocks"),
-            text::size(verification.size)
+            report::plural(verification.block_types.len() as u64, "block", "blocks"),
+            report::size(verification.size)
         ),
         _ => format!("{}: {}", verification.class, verification.problem()),
     };
@@ -251,14 +251,14 @@ fn inspect_file(
             "path": path.to_string_lossy(),
             "format": header.map(|_| "2.1"),
             "agent_did": verification.agent_did(),
-            "created": header.map(|h| text::rfc3339_micros(h.created)),
-            "modified": header.map(|h| text::rfc3339_micros(h.modified)),
+            "created": header.map(|h| stamp::rfc3339_micros(h.created)),
+            "modified": header.map(|h| stamp::rfc3339_micros(h.modified)),
             "signer": verification.signer,
             "blocks": shown_blocks,
             "provenance": provenance.iter().map(|entry| json!({
                 "action": entry.action,
                 "agent_id": entry.agent_id,
-                "timestamp": text::rfc3339_micros(entry.timestamp),
+                "timestamp": stamp::rfc3339_micros(entry.timestamp),
             })).collect::<Vec<_>>(),
             "verdict": verification.verdict(),
             "class": verification.class,
@@ -285,7 +285,7 @@ fn inspect_file(
         context.output.line(&format!(
             "  block {number:<3} {}  {:>10}  {}",
             block.header.kind,
-            text::size(block.data_size()),
+            report::size(block.data_size()),
             cut(metadata, 60)
         ));
         if texts && block.header.kind == BlockType::TEXT {
@@ -303,7 +303,7 @@ fn inspect_file(
     for entry in &provenance {
         context.output.line(&format!(
             "  {}  {:<20} {}",
-            text::rfc3339_micros(entry.timestamp),
+            stamp::rfc3339_micros(entry.timestamp),
             crate::volume::name::escape(entry.action.as_bytes()),
             crate::volume::name::escape(entry.agent_id.as_bytes())
         ));
@@ -329,13 +329,13 @@ fn print_inspection(
             line("", &format!("{}: {}", problem.class, problem.message));
         }
     }
-    line("size", &text::size(verification.size));
+    line("size", &report::size(verification.size));
     line("sha256", &verification.sha256.to_string());
     if let Some(header) = &verification.header {
         let agent = verification.agent_did().unwrap_or_default();
         line("agent", &crate::volume::name::escape(agent.as_bytes()));
-        line("created", &text::rfc3339_micros(header.created));
-        line("modified", &text::rfc3339_micros(header.modified));
+        line("created", &stamp::rfc3339_micros(header.created));
+        line("modified", &stamp::rfc3339_micros(header.modified));
     }
     if let Some(signer) = &verification.signer {
         line("key", &signer.public_key);

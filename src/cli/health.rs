@@ -7,7 +7,7 @@ use crate::{
     backup::{self, BackupState},
     journal::{JobView, read},
     progress::Task,
-    report::{self, reason, text},
+    report,
     store::{Access, Store, StoreError, config::Role},
     survey::{
         self, ArtifactState, ArtifactView, CopyState, Finding, Scope, Severity, Survey, VolumeState,
@@ -121,7 +121,7 @@ pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
         .summary()
         .into_iter()
         .filter(|(state, count)| *count > 0 || *state == ArtifactState::Ok)
-        .map(|(state, count)| format!("{} {}", text::count(count), state.word()))
+        .map(|(state, count)| format!("{} {}", report::count(count), state.word()))
         .collect();
     context.output.line(&format!(
         "artifacts: {} (looked at quickly in {:.1} s)",
@@ -132,7 +132,7 @@ pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
         context.output.line(&format!(
             "last backup: {}, {}, {}",
             last.id,
-            text::ago(last.at, store.clock().now()),
+            report::ago(store.clock().now(), last.at),
             last.verified.map_or("never verified", |v| if v.ok {
                 "verified"
             } else {
@@ -201,7 +201,7 @@ pub fn replicas(
         .summary()
         .into_iter()
         .filter(|(_, count)| *count > 0)
-        .map(|(state, count)| format!("{} {}", text::count(count), state.word()))
+        .map(|(state, count)| format!("{} {}", report::count(count), state.word()))
         .collect();
     context.output.say(&format!(
         "{} · looked {} in {:.1} s",
@@ -237,17 +237,17 @@ fn print_artifact(context: &Context<'_>, survey: &Survey, artifact: &ArtifactVie
     if !details {
         return;
     }
-    if let Some(reference) = &artifact.reference {
+    if artifact.reference.is_some() {
         context
             .output
-            .line(&format!("            {}", reason::words(survey, reference)));
+            .line(&format!("            {}", report::reason(survey, artifact)));
     }
     for copy in &artifact.copies {
         context.output.line(&format!(
             "            {:<8} {:<11} {:>10}  generation {}",
             survey.label(copy.volume),
             copy.state.word(),
-            copy.size.map_or_else(|| "–".to_owned(), text::size),
+            copy.size.map_or_else(|| "–".to_owned(), report::size),
             copy.generation
                 .map_or_else(|| "unknown".to_owned(), |g| g.to_string()),
         ));

@@ -11,10 +11,17 @@ use crate::{store::StoreError, volume::At};
 /// Starts logging to `--log-file`; the console logs to the state directory even without it. What
 /// is returned flushes the log when it is dropped.
 pub fn start(global: &Global, console: bool) -> Result<Option<WorkerGuard>, StoreError> {
-    let Some(path) = global.log_file.clone().or_else(|| console.then(state_file).flatten()) else {
+    let Some(path) = global
+        .log_file
+        .clone()
+        .or_else(|| console.then(state_file).flatten())
+    else {
         return Ok(None);
     };
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+    if let Some(parent) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
         fs::create_dir_all(parent).at("create", parent)?;
     }
     let file = fs::File::options()

@@ -4,9 +4,11 @@ mod args;
 mod artifacts;
 mod backups;
 mod confirm;
+mod console;
 mod demo;
 mod files;
 mod health;
+mod log;
 mod output;
 mod plans;
 mod setup;
@@ -43,14 +45,17 @@ pub fn main() -> u8 {
 }
 
 fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
+    // The console starts its own, since it logs even where no file is named.
+    let _log = match cli.command {
+        None | Some(Command::Demo(_)) => None,
+        Some(_) => log::start(&cli.global, false)?,
+    };
     let context = Context {
         global: &cli.global,
         output,
     };
     match &cli.command {
-        None => Err(StoreError::Usage(
-            "the console is not built yet; `maifdeck --help` lists the commands".to_owned(),
-        )),
+        None => console::open(&context),
         Some(Command::Verify { paths, text }) if !paths.is_empty() => {
             files::verify(&context, paths, *text)
         }

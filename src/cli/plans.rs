@@ -15,7 +15,7 @@ use crate::{
     plan::Plan,
     planner,
     progress::Task,
-    report::text,
+    report::{self, stamp},
     store::{Store, StoreError},
     volume::{ArtifactName, VersionId},
 };
@@ -162,13 +162,13 @@ fn print_plan(context: &Context<'_>, plan: &Plan) {
     say(&format!(
         "plan {} · {}: {}, {} written",
         plan.id.short(),
-        apply::title(plan),
-        text::plural(plan.steps.len() as u64, "step", "steps"),
-        text::size(summary.bytes)
+        plan.intent.title(),
+        report::plural(plan.steps.len() as u64, "step", "steps"),
+        report::size(summary.bytes)
     ));
     say(&format!(
         "  {} made, {} replaced, {} archived first, {} removed",
-        text::plural(summary.copies, "copy", "copies"),
+        report::plural(summary.copies, "copy", "copies"),
         summary.replaces,
         summary.archives,
         summary.removes
@@ -177,8 +177,8 @@ fn print_plan(context: &Context<'_>, plan: &Plan) {
         say(&format!(
             "  {:<8} needs {:>10} of {} free",
             need.volume,
-            text::size(need.needed),
-            text::size(need.free)
+            report::size(need.needed),
+            report::size(need.free)
         ));
     }
     for gone in &summary.unrecoverable {
@@ -197,8 +197,8 @@ pub fn job_json(job: &JobView) -> Value {
         "title": job.title,
         "state": job.state,
         "actor": job.actor,
-        "started": text::rfc3339(job.started),
-        "ended": job.ended.map(text::rfc3339),
+        "started": stamp::rfc3339(job.started),
+        "ended": job.ended.map(stamp::rfc3339),
         "steps_total": job.steps_total,
         "steps_done": job.steps_done,
         "steps_failed": job.steps_failed,
@@ -221,7 +221,7 @@ fn report_job(context: &Context<'_>, job: &JobView) -> u8 {
             job.state.word(),
             job.steps_done,
             job.steps_total,
-            text::size(job.bytes),
+            report::size(job.bytes),
             job.id
         ));
         for error in &job.errors {
@@ -263,7 +263,7 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
             }
             context
                 .output
-                .say(&text::plural(jobs.len() as u64, "job", "jobs"));
+                .say(&report::plural(jobs.len() as u64, "job", "jobs"));
             Ok(Exit::DONE)
         }
         Some(JobsCommand::Show { id }) => {

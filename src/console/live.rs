@@ -26,7 +26,7 @@ use crate::{
     plan::{Intent, Plan},
     planner,
     progress::{Cancelled, Task},
-    report::text,
+    report::{self, stamp},
     store::{Access, Store, StoreError, config::Role},
     survey::{self, Scope, Survey, VersionView, VolumeState},
     volume::{ArtifactName, Lane, Level, VersionId, VersionKind, listing},
@@ -122,10 +122,10 @@ impl Live {
                 state: view.state,
                 message: format!(
                     "{} of {} steps, {} written, {} verified",
-                    text::count(view.steps_done),
-                    text::count(view.steps_total),
-                    text::size(view.bytes),
-                    text::count(moment.verified)
+                    report::count(view.steps_done),
+                    report::count(view.steps_total),
+                    report::size(view.bytes),
+                    report::count(moment.verified)
                 ),
                 errors: view.errors,
             })
@@ -361,8 +361,8 @@ impl Backend for Live {
                             "backup {} {}: {} artifacts, {} new",
                             report.id,
                             report.state.word(),
-                            text::count(report.artifacts),
-                            text::size(report.new_bytes)
+                            report::count(report.artifacts),
+                            report::size(report.new_bytes)
                         ),
                         errors: report.skipped.iter().map(ToString::to_string).collect(),
                     })
@@ -386,7 +386,7 @@ impl Backend for Live {
                         message: format!(
                             "{}: {} files looked at, {} damaged, {} missing",
                             if report.ok { "good" } else { "damaged" },
-                            text::count(report.checked),
+                            report::count(report.checked),
                             report.damaged.len(),
                             report.missing.len()
                         ),
@@ -416,7 +416,7 @@ impl Backend for Live {
                         },
                         message: format!(
                             "{} copies verified, {} findings",
-                            text::count(task.snapshot().verified),
+                            report::count(task.snapshot().verified),
                             worse.len()
                         ),
                         errors: worse,
@@ -601,8 +601,8 @@ fn inspection(
             "agent".to_owned(),
             verification.agent_did().unwrap_or_default(),
         ));
-        header.push(("created".to_owned(), text::rfc3339_micros(found.created)));
-        header.push(("modified".to_owned(), text::rfc3339_micros(found.modified)));
+        header.push(("created".to_owned(), stamp::rfc3339_micros(found.created)));
+        header.push(("modified".to_owned(), stamp::rfc3339_micros(found.modified)));
         header.push(("file id".to_owned(), hex::encode(found.file_id)));
         header.push(("sha256".to_owned(), verification.sha256.to_string()));
     }

@@ -1,2 +1,27 @@
+//! The admin console: one task owns the terminal, messages change the state, the view is a pure
+//! function of the state. It never touches a file system: all it knows comes through [`Backend`].
+
+mod actions;
+pub mod app;
 pub mod backend;
+mod canvas;
+pub mod execute;
+mod input;
+pub mod keymap;
+pub mod keys;
+mod layout;
 pub mod live;
+pub mod message;
+mod panes;
+mod rows;
+mod run;
+mod terminal;
+mod text;
+pub mod theme;
+pub mod update;
+pub mod view;
+mod when;
+pub mod widgets;
+
+pub use backend::Backend;
+pub use run::{Color, ConsoleError, Options, open};

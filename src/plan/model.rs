@@ -54,6 +54,66 @@ impl Intent {
             Self::BackupPrune { .. } => "backup-prune",
         }
     }
+
+    /// In words, for titles: `restore report to version 20260311_091500.123`.
+    pub fn title(&self) -> String {
+        match self {
+            Self::BackupRestore {
+                backup,
+                mode,
+                names,
+            } => {
+                let what = match names.as_slice() {
+                    [] => "the store".to_owned(),
+                    [name] => name.to_string(),
+                    names => format!("{} artifacts", names.len()),
+                };
+                let how = match mode {
+                    RestoreMode::Exact => "exactly as in",
+                    RestoreMode::Merge => "merging",
+                };
+                format!("restore {what} {how} backup {backup}")
+            }
+            Self::VersionRestore {
+                name,
+                version,
+                aside: None,
+            } => format!("restore {name} to version {version}"),
+            Self::VersionRestore {
+                name,
+                version,
+                aside: Some(aside),
+            } => format!("restore version {version} of {name} as {aside}"),
+            Self::Repair {
+                names,
+                accept_older,
+                prefer,
+            } => {
+                let what = match names.as_slice() {
+                    [] => "everything that differs".to_owned(),
+                    [name] => name.to_string(),
+                    names => format!("{} artifacts", names.len()),
+                };
+                let prefer = prefer
+                    .as_ref()
+                    .map(|volume| format!(", taking the copy on {volume}"))
+                    .unwrap_or_default();
+                let older = if *accept_older {
+                    ", accepting older copies"
+                } else {
+                    ""
+                };
+                format!("repair {what}{prefer}{older}")
+            }
+            Self::Remove { names } => match names.as_slice() {
+                [name] => format!("remove {name}"),
+                names => format!("remove {}", format!("{} artifacts", names.len())),
+            },
+            Self::BackupPrune { keep_last } => {
+                format!("prune backups, keeping the last {keep_last}")
+            }
+        }
+    }
 }
 
 /// What happens to artifacts that the backup does not hold.

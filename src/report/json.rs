@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::text;
+use super::stamp;
 use crate::survey::{ArtifactView, CopyView, NewestIntact, Survey};
 
 /// `partitions --json`
@@ -60,7 +60,7 @@ pub fn survey(survey: &Survey, wanted: impl Fn(&ArtifactView) -> bool) -> Value 
         .collect();
     json!({
         "level": survey.level,
-        "at": text::rfc3339(survey.at),
+        "at": stamp::rfc3339(survey.at),
         "artifacts": artifacts,
         "summary": summary(survey),
         "findings": survey.findings,
@@ -84,7 +84,7 @@ fn artifact(survey: &Survey, artifact: &ArtifactView) -> Value {
         "reference": artifact.reference.as_ref().map(|reference| json!({
             "volume": survey.label(reference.volume),
             "generation": reference.generation,
-            "reason": super::reason::words(survey, reference),
+            "reason": super::reason(survey, artifact),
         })),
         "copies": artifact.copies.iter().map(|c| copy(survey, c)).collect::<Vec<_>>(),
     });
@@ -120,7 +120,7 @@ fn copy(survey: &Survey, copy: &CopyView) -> Value {
     });
     if let Value::Object(members) = &mut document {
         if copy.checked_at > 0 {
-            let at = text::rfc3339_seconds(copy.checked_at);
+            let at = stamp::rfc3339_seconds(copy.checked_at);
             members.insert("checked_at".to_owned(), at.into());
         }
         if let Some(sha256) = copy.sha256 {

@@ -1,5 +1,14 @@
-//! Words for people and documents for programs.
+//! Words for people: sizes, times, reasons, plans. One formatter each, shared by the console and
+//! the command line.
 
 pub mod json;
+pub mod number;
+pub mod plan;
 pub mod reason;
-pub mod text;
+pub mod stamp;
+pub mod time;
+
+pub use number::{count, percent, plural, signed_size, size};
+pub use plan::{command, step};
+pub use reason::reason;
+pub use time::{Zone, age, ago, duration};

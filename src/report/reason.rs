@@ -1,42 +1,79 @@
-//! Why a copy is the reference, in words.
+//! Why a copy is the right one, in words.
 
-use crate::survey::{Reason, Reference, Survey, VolumeIndex};
+use crate::survey::{ArtifactView, NewestIntact, Reason, Survey, VolumeIndex};
 
-/// One sentence, without a full stop.
-pub fn words(survey: &Survey, reference: &Reference) -> String {
-    let winner = survey.label(reference.volume);
-    let labels = |volumes: &[VolumeIndex]| {
-        let labels: Vec<&str> = volumes.iter().map(|v| survey.label(*v)).collect();
-        labels.join(", ")
+/// `p2.2 is ahead: generation 7; p2.1 holds generation 6`. One sentence without a full stop.
+pub fn reason(survey: &Survey, artifact: &ArtifactView) -> String {
+    let Some(reference) = &artifact.reference else {
+        return match artifact.newest_intact.as_deref() {
+            Some(newest) => format!(
+                "no intact copy of the newest generation; the newest intact one is {}",
+                newest_intact(survey, newest)
+            ),
+            None if artifact.vanished => {
+                "no volume has it, and nothing says that it was removed".to_owned()
+            }
+            None => "no copy can be called the right one".to_owned(),
+        };
     };
+    let label = survey.label(reference.volume);
+    let labels = |volumes: &[VolumeIndex]| list(volumes.iter().map(|v| survey.label(*v)));
     match &reference.reason {
-        Reason::Only => format!("{winner} holds the only copy that can be read"),
+        Reason::Only => format!("{label} holds the only copy"),
         Reason::AllAgree => "all copies hold the same bytes".to_owned(),
         Reason::Newest { generation, behind } => {
-            let behind: Vec<String> = behind
+            let others = behind
                 .iter()
-                .map(|(volume, generation)| match generation {
-                    0 => format!("{} holds no recorded one", survey.label(*volume)),
-                    n => format!("{} holds generation {n}", survey.label(*volume)),
+                .map(|(volume, older)| {
+                    format!("{} holds generation {older}", survey.label(*volume))
                 })
-                .collect();
-            format!(
-                "{winner} is ahead: generation {generation}; {}",
-                behind.join(", ")
-            )
+                .collect::<Vec<_>>();
+            if others.is_empty() {
+                format!("{label} holds generation {generation}, the newest")
+            } else {
+                format!(
+                    "{label} is ahead: generation {generation}; {}",
+                    list(others.iter().map(String::as_str))
+                )
+            }
         }
         Reason::Quorum { copies } => {
-            format!("{winner}'s bytes are on {copies} replicas of the same generation, a quorum")
+            format!("{label} holds the bytes that a quorum agrees on ({copies} copies)")
         }
         Reason::Intact { damaged } => {
-            format!("{winner} is intact where {} is damaged", labels(damaged))
+            format!(
+                "{label} is intact; {} of the same generation {} not",
+                labels(damaged),
+                if damaged.len() == 1 { "is" } else { "are" }
+            )
         }
         Reason::WrittenOutside { over } => format!(
-            "{winner} was written outside maifdeck over generation {over}, so it is its successor"
+            "{label} was replaced in place by a writer other than maifdeck, over generation {over}, the newest"
         ),
         Reason::HistoryBehind { behind } => format!(
-            "the bytes on {} are in a history; those on {winner} are not, so they are newer",
+            "{label} holds bytes that no history knows; those of {} are in one, so older",
             labels(behind)
         ),
+    }
+}
+
+/// Where the newest intact bytes are, in words.
+pub fn newest_intact(survey: &Survey, newest: &NewestIntact) -> String {
+    match newest {
+        NewestIntact::Copy { volume } => format!("the copy on {}", survey.label(*volume)),
+        NewestIntact::Version { volume, id } => {
+            format!("version {id} on {}", survey.label(*volume))
+        }
+        NewestIntact::Backup { id } => format!("in backup {id}"),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let words: Vec<_> = words.collect();
+    match words.as_slice() {
+        [] => "the others".to_owned(),
+        [one] => (*one).to_owned(),
+        [some @ .., last] => format!("{} and {last}", some.join(", ")),
     }
 }

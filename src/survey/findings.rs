@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     backup::{BackupState, BackupView},
     journal::{JobState, JobView},
-    report::text,
+    report,
     store::{Store, config::BackupConfig},
 };
 
@@ -67,7 +67,7 @@ pub fn about_backups(
                     Severity::Warning,
                     FindingKind::BackupOld,
                     last.id.to_string(),
-                    format!("the last complete backup is {} old", text::duration(age)),
+                    format!("the last complete backup is {} old", report::duration(age)),
                     "maifdeck backup create".to_owned(),
                 );
             }
@@ -81,7 +81,7 @@ pub fn about_backups(
                     last.id.to_string(),
                     format!(
                         "the last backup was not verified within {}",
-                        text::duration(config.verify_every)
+                        report::duration(config.verify_every)
                     ),
                     format!("maifdeck backup verify {}", last.id),
                 );
@@ -364,7 +364,7 @@ fn behind(survey: &Survey, findings: &mut Vec<Finding>) {
                 many => (
                     format!(
                         "{} artifacts are {} on {}",
-                        text::count(many.len() as u64),
+                        report::count(many.len() as u64),
                         state.word(),
                         volume.label
                     ),

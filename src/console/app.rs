@@ -1,0 +1,460 @@
+//! The state of the console. Only `update` changes it; `view` only reads it.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use ratatui::layout::Rect;
+
+use super::{
+    backend::{HistoryEntry, RunningJob, StoreInfo},
+    keymap::{Keymap, Pane},
+    keys::Stroke,
+    message::{Moment, Ticket},
+    rows::Rows,
+    theme::{Role, Theme},
+    widgets::Dialog,
+};
+use crate::{
+    backup::BackupView,
+    journal::{JobState, JobView},
+    progress::Snapshot,
+    report::Zone,
+    survey::{ArtifactView, Finding, FindingKind, Severity, Survey},
+    volume::ArtifactName,
+};
+
+/// What is decided before the console opens.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub theme: Theme,
+    pub keymap: Keymap,
+    pub zone: Zone,
+    pub refresh: Duration,
+    pub bell: bool,
+    /// Inside tmux or screen a lost connection interrupts nothing.
+    pub multiplexed: bool,
+}
+
+/// Which part of a pane the keys move in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Focus {
+    #[default]
+    List,
+    Detail,
+}
+
+/// A place in a list: what is selected and the first line that is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor {
+    pub selected: usize,
+    pub offset: usize,
+}
+
+impl Cursor {
+    /// Keeps the selection inside the list and in sight.
+    pub fn settle(&mut self, length: usize, height: usize) {
+        self.selected = self.selected.min(length.saturating_sub(1));
+        if self.selected < self.offset {
+            self.offset = self.selected;
+        }
+        if height > 0 && self.selected >= self.offset + height {
+            self.offset = self.selected + 1 - height;
+        }
+        self.offset = self.offset.min(length.saturating_sub(height));
+    }
+
+    pub fn step(&mut self, by: isize, length: usize) {
+        self.selected = self
+            .selected
+            .saturating_add_signed(by)
+            .min(length.saturating_sub(1));
+    }
+
+    /// The rows in sight.
+    pub fn window(&self, length: usize, height: usize) -> std::ops::Range<usize> {
+        let from = self.offset.min(length);
+        from..(from + height).min(length)
+    }
+}
+
+/// A place in each part of a pane.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    pub list: Cursor,
+    pub detail: Cursor,
+    /// What the list's selection is on, so that it follows the thing and not the row.
+    pub anchor: Option<String>,
+}
+
+/// The history that is shown in Versions.
+#[derive(Debug, Clone)]
+pub struct History {
+    pub name: ArtifactName,
+    pub entries: Result<Vec<HistoryEntry>, String>,
+}
+
+/// A job of this process with what the last ticks saw of it.
+#[derive(Debug, Clone)]
+pub struct Running {
+    pub job: RunningJob,
+    pub now: Snapshot,
+    /// Moments of the last seconds: elapsed, bytes, items.
+    pub window: VecDeque<(Duration, u64, u64)>,
+}
+
+/// The rate and the time left, over the window.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pace {
+    pub bytes_per_second: f64,
+    pub items_per_second: f64,
+    pub left: Option<Duration>,
+}
+
+/// A word to the operator that steals nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub text: String,
+    pub role: Role,
+    pub until: Duration,
+}
+
+/// What was read from the engine.
+#[derive(Debug, Clone, Default)]
+pub struct Data {
+    pub survey: Option<Arc<Survey>>,
+    /// Why the last look failed; the survey before it is still shown.
+    pub survey_error: Option<String>,
+    /// When the last look succeeded.
+    pub fresh: Option<Duration>,
+    /// The survey's findings and the console's own, worst first.
+    pub findings: Vec<Finding>,
+    /// Critical, warnings, infos.
+    pub severities: [usize; 3],
+    /// The survey's summary, counted once.
+    pub summary: Vec<(crate::survey::ArtifactState, u64)>,
+    /// Newest first.
+    pub backups: Option<Result<Vec<BackupView>, String>>,
+    pub jobs: Vec<JobView>,
+    pub history: Option<History>,
+}
+
+/// Calls that are under way, and when the next ones are due.
+#[derive(Debug, Clone, Default)]
+pub struct Pending {
+    pub refresh: bool,
+    pub backups: bool,
+    pub jobs: bool,
+    pub history: Option<ArtifactName>,
+    /// The store changed since the history was read.
+    pub history_stale: bool,
+    pub next_refresh: Duration,
+    pub next_backups: Duration,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct App {
+    pub settings: Settings,
+    pub store: StoreInfo,
+    pub size: (u16, u16),
+    pub moment: Moment,
+    pub pane: Pane,
+    pub focus: Focus,
+    pub places: [Place; 7],
+    pub replicas: Rows,
+    pub versions: Rows,
+    /// The filter line has the keys.
+    pub filtering: bool,
+    pub marks: BTreeSet<ArtifactName>,
+    pub data: Data,
+    pub pending: Pending,
+    pub running: Vec<Running>,
+    pub dialog: Option<Dialog>,
+    pub notice: Option<Notice>,
+    pub begun: Option<Stroke>,
+    pub last_ticket: Ticket,
+    /// Work since the last safe point is being finished before leaving.
+    pub leaving: bool,
+}
+
+impl App {
+    pub fn new(settings: Settings, store: StoreInfo, size: (u16, u16), moment: Moment) -> Self {
+        Self {
+            settings,
+            store,
+            size,
+            moment,
+            pane: Pane::default(),
+            focus: Focus::default(),
+            places: Default::default(),
+            replicas: Rows::problems_first(),
+            versions: Rows::by_name(),
+            filtering: false,
+            marks: BTreeSet::new(),
+            data: Data::default(),
+            pending: Pending::default(),
+            running: Vec::new(),
+            dialog: None,
+            notice: None,
+            begun: None,
+            last_ticket: 0,
+            leaving: false,
+        }
+    }
+
+    pub fn screen(&self) -> Rect {
+        Rect::new(0, 0, self.size.0, self.size.1)
+    }
+
+    pub fn place(&self) -> &Place {
+        let [first, ..] = &self.places;
+        self.places.get(self.pane.index()).unwrap_or(first)
+    }
+
+    pub fn place_mut(&mut self) -> &mut Place {
+        self.place_of(self.pane)
+    }
+
+    pub fn place_of(&mut self, pane: Pane) -> &mut Place {
+        let [
+            overview,
+            partitions,
+            replicas,
+            versions,
+            backups,
+            cluster,
+            jobs,
+        ] = &mut self.places;
+        match pane {
+            Pane::Overview => overview,
+            Pane::Partitions => partitions,
+            Pane::Replicas => replicas,
+            Pane::Versions => versions,
+            Pane::Backups => backups,
+            Pane::Cluster => cluster,
+            Pane::Jobs => jobs,
+        }
+    }
+
+    /// The artifact rows of a pane that lists artifacts.
+    pub const fn rows(&self) -> Option<&Rows> {
+        match self.pane {
+            Pane::Replicas => Some(&self.replicas),
+            Pane::Versions => Some(&self.versions),
+            _ => None,
+        }
+    }
+
+    pub const fn rows_mut(&mut self) -> Option<&mut Rows> {
+        match self.pane {
+            Pane::Replicas => Some(&mut self.replicas),
+            Pane::Versions => Some(&mut self.versions),
+            _ => None,
+        }
+    }
+
+    /// How many lines the list of the pane has.
+    pub fn list_length(&self) -> usize {
+        match self.pane {
+            Pane::Overview => self.data.findings.len(),
+            Pane::Partitions => self.survey().map_or(0, |s| s.partitions.len()),
+            Pane::Replicas => self.replicas.index.len(),
+            Pane::Versions => self.versions.index.len(),
+            Pane::Backups => self.backups().len(),
+            Pane::Cluster => self.survey().map_or(0, |s| s.volumes.len()),
+            Pane::Jobs => self.data.jobs.len(),
+        }
+    }
+
+    /// What the selection is on, as text that stays when rows move.
+    pub fn anchor(&self) -> Option<String> {
+        let at = self.place().list.selected;
+        match self.pane {
+            Pane::Overview => self
+                .data
+                .findings
+                .get(at)
+                .map(|f| format!("{:?} {}", f.kind, f.subject)),
+            Pane::Partitions => self
+                .survey()
+                .and_then(|s| s.partitions.get(at))
+                .map(|p| p.name.to_string()),
+            Pane::Replicas | Pane::Versions => None,
+            Pane::Backups => self.backups().get(at).map(|b| b.id.to_string()),
+            Pane::Cluster => self
+                .survey()
+                .and_then(|s| s.volumes.get(at))
+                .map(|v| v.label.to_string()),
+            Pane::Jobs => self.data.jobs.get(at).map(|j| j.id.clone()),
+        }
+    }
+
+    pub fn survey(&self) -> Option<&Survey> {
+        self.data.survey.as_deref()
+    }
+
+    pub fn backups(&self) -> &[BackupView] {
+        match &self.data.backups {
+            Some(Ok(backups)) => backups,
+            _ => &[],
+        }
+    }
+
+    pub fn selected_artifact(&self) -> Option<&ArtifactView> {
+        let row = self.rows()?.index.get(self.place().list.selected)?;
+        self.survey()?.artifacts.get(*row as usize)
+    }
+
+    pub fn selected_finding(&self) -> Option<&Finding> {
+        self.data.findings.get(self.place().list.selected)
+    }
+
+    pub fn selected_backup(&self) -> Option<&BackupView> {
+        self.backups().get(self.place().list.selected)
+    }
+
+    pub fn selected_job(&self) -> Option<&JobView> {
+        self.data.jobs.get(self.place().list.selected)
+    }
+
+    /// The history beside the list, when it is that of the selected artifact.
+    pub fn shown_history(&self) -> Option<&History> {
+        let name = &self.selected_artifact()?.name;
+        self.data.history.as_ref().filter(|h| h.name == *name)
+    }
+
+    pub fn selected_entry(&self) -> Option<&HistoryEntry> {
+        let entries = self.shown_history()?.entries.as_ref().ok()?;
+        entries.get(self.place().detail.selected)
+    }
+
+    pub fn running(&self, id: &str) -> Option<&Running> {
+        self.running.iter().find(|r| r.job.id == id)
+    }
+
+    /// Whether a job of ours changes volumes: then the survey rests.
+    pub fn is_changing(&self) -> bool {
+        self.running.iter().any(|r| r.job.changes)
+    }
+
+    /// Data is called live up to three intervals.
+    pub fn is_live(&self) -> bool {
+        self.data.survey_error.is_none()
+            && self.data.fresh.is_some_and(|at| {
+                self.moment.elapsed.saturating_sub(at) < self.settings.refresh * 3
+            })
+    }
+
+    pub fn ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+
+    pub fn say(&mut self, role: Role, text: impl Into<String>) {
+        self.notice = Some(Notice {
+            text: text.into(),
+            role,
+            until: self.moment.elapsed + Duration::from_secs(10),
+        });
+    }
+
+    /// Merges what the survey found with what the console itself knows.
+    pub fn gather_findings(&mut self) {
+        let mut findings = self
+            .survey()
+            .map(|s| s.findings.clone())
+            .unwrap_or_default();
+        if let Some(error) = &self.data.survey_error {
+            findings.push(Finding {
+                severity: Severity::Critical,
+                kind: FindingKind::VolumeUnreachable,
+                subject: self.store.name.clone(),
+                message: format!("the store could not be looked at: {error}"),
+                remedy: "what is shown is what was seen last".to_owned(),
+            });
+        }
+        for job in &self.data.jobs {
+            let known = findings
+                .iter()
+                .any(|f| f.kind == FindingKind::JobInterrupted && f.subject == job.id);
+            if job.state == JobState::Interrupted && !known {
+                findings.push(Finding {
+                    severity: Severity::Critical,
+                    kind: FindingKind::JobInterrupted,
+                    subject: job.id.clone(),
+                    message: format!(
+                        "\"{}\" was interrupted after {} of {} steps",
+                        job.title, job.steps_done, job.steps_total
+                    ),
+                    remedy: "resume it, or undo it".to_owned(),
+                });
+            }
+        }
+        // An interrupted job comes first: everything else may be its consequence.
+        findings.sort_by_key(|f| (f.kind != FindingKind::JobInterrupted, f.severity));
+        self.data.severities = [Severity::Critical, Severity::Warning, Severity::Info]
+            .map(|severity| findings.iter().filter(|f| f.severity == severity).count());
+        self.data.findings = findings;
+    }
+}
+
+impl Running {
+    pub fn new(job: RunningJob) -> Self {
+        Self {
+            now: job.task.snapshot(),
+            job,
+            window: VecDeque::new(),
+        }
+    }
+
+    /// Takes a sample; the window is ten seconds.
+    pub fn sample(&mut self, elapsed: Duration) {
+        self.now = self.job.task.snapshot();
+        self.window
+            .push_back((elapsed, self.now.bytes_done, self.now.items_done));
+        while let Some((first, ..)) = self.window.front()
+            && elapsed.saturating_sub(*first) > Duration::from_secs(10)
+        {
+            self.window.pop_front();
+        }
+    }
+
+    /// How far it is, between 0 and 1; `None` while the totals are unknown.
+    pub fn share(&self) -> Option<f64> {
+        let ratio = crate::report::number::ratio;
+        if self.now.bytes_total > 0 {
+            Some(ratio(self.now.bytes_done, self.now.bytes_total).min(1.0))
+        } else if self.now.items_total > 0 {
+            Some(ratio(self.now.items_done, self.now.items_total).min(1.0))
+        } else {
+            None
+        }
+    }
+
+    pub fn pace(&self) -> Pace {
+        let (Some(first), Some(last)) = (self.window.front(), self.window.back()) else {
+            return Pace::default();
+        };
+        let seconds = last.0.saturating_sub(first.0).as_secs_f64();
+        if seconds < 1.0 {
+            return Pace::default();
+        }
+        let to_f64 = crate::report::number::to_f64;
+        let bytes_per_second = to_f64(last.1.saturating_sub(first.1)) / seconds;
+        let items_per_second = to_f64(last.2.saturating_sub(first.2)) / seconds;
+        let left = |done: u64, total: u64, rate: f64| {
+            (total > done && rate > 0.0)
+                .then(|| Duration::try_from_secs_f64(to_f64(total - done) / rate).ok())
+                .flatten()
+        };
+        Pace {
+            bytes_per_second,
+            items_per_second,
+            left: left(self.now.bytes_done, self.now.bytes_total, bytes_per_second)
+                .or_else(|| left(self.now.items_done, self.now.items_total, items_per_second)),
+        }
+    }
+}

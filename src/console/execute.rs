@@ -1,0 +1,40 @@
+//! Engine calls: a command in, its answer out. Runs on worker threads, and in tests in line.
+
+use std::sync::Arc;
+
+use super::{
+    backend::Backend,
+    message::{Command, Message},
+};
+use crate::survey::Survey;
+
+/// Makes the call. `None` for commands that are not the engine's.
+pub fn execute(
+    backend: &dyn Backend,
+    command: Command,
+    previous: Option<Arc<Survey>>,
+) -> Option<Message> {
+    Some(match command {
+        Command::Refresh(visible) => Message::Survey(backend.refresh(&visible, previous)),
+        Command::Backups => Message::Backups(backend.backups()),
+        Command::Jobs => Message::Jobs(backend.jobs()),
+        Command::History(name) => {
+            let entries = backend.history(&name);
+            Message::History(name, entries)
+        }
+        Command::Inspect(ticket, name, version) => {
+            Message::Inspected(ticket, backend.inspect(&name, version))
+        }
+        Command::Plan(ticket, intent) => Message::Planned(ticket, backend.plan(intent)),
+        Command::Apply(ticket, plan) => Message::Applied(ticket, backend.apply(plan)),
+        Command::Start(request) => Message::Started(backend.start(request)),
+        Command::Resume(id) => Message::Started(backend.resume_job(&id)),
+        Command::Rest(_)
+        | Command::Copy(_)
+        | Command::Bell
+        | Command::Redraw
+        | Command::Reenter
+        | Command::Suspend
+        | Command::Quit { .. } => return None,
+    })
+}

@@ -1,0 +1,101 @@
+//! What comes from outside: keys from a thread that blocks in `event::read()`, the loss of the
+//! terminal from a thread in `poll(2)` that waits for nothing else, and signals.
+
+use std::{io, os::fd::AsFd, process, thread, time::Duration};
+
+use crossterm::event::{self, Event};
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::{
+    consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use tokio::sync::mpsc::Sender;
+
+use super::message::Message;
+
+/// When the screen's own thread cannot leave (a terminal that takes no bytes), this ends the
+/// process all the same.
+const GRACE: Duration = Duration::from_millis(2_300);
+
+pub fn listen(messages: &Sender<Message>) -> io::Result<()> {
+    let keys = messages.clone();
+    thread::Builder::new()
+        .name("keys".to_owned())
+        .spawn(move || read_keys(&keys))?;
+    let hang_up = messages.clone();
+    thread::Builder::new()
+        .name("hang-up".to_owned())
+        .spawn(move || {
+            if wait_for_hang_up() {
+                leave(&hang_up, Message::HangUp, 129);
+            }
+        })?;
+    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGCONT])?;
+    let sender = messages.clone();
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                match signal {
+                    SIGTERM => leave(&sender, Message::Terminate, 143),
+                    SIGHUP => leave(&sender, Message::HangUp, 129),
+                    SIGINT => leave(&sender, Message::Interrupt, 130),
+                    // The bounded channel may be full of keys; a redraw more or less is no loss.
+                    _ => drop(sender.try_send(Message::Continued)),
+                }
+            }
+        })?;
+    Ok(())
+}
+
+fn read_keys(messages: &Sender<Message>) {
+    loop {
+        let message = match event::read() {
+            Ok(Event::Key(key)) => Message::Key(key),
+            Ok(Event::Paste(text)) => Message::Paste(text),
+            Ok(Event::Mouse(mouse)) => Message::Mouse(mouse),
+            Ok(Event::Resize(columns, rows)) => Message::Resize(columns, rows),
+            Ok(Event::FocusGained | Event::FocusLost) => continue,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                tracing::warn!(%error, "the terminal cannot be read");
+                leave(messages, Message::HangUp, 129);
+                return;
+            }
+        };
+        if messages.blocking_send(message).is_err() {
+            return;
+        }
+    }
+}
+
+/// True when the terminal hung up.
+fn wait_for_hang_up() -> bool {
+    let stdin = io::stdin();
+    loop {
+        let tty = stdin.as_fd();
+        let mut watched = [PollFd::new(&tty, PollFlags::empty())];
+        match poll(&mut watched, None) {
+            Ok(_) => return true,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the terminal cannot be watched for a hang-up");
+                return false;
+            }
+        }
+    }
+}
+
+/// Tells the screen's thread to leave, and leaves by itself when that does not happen.
+fn leave(messages: &Sender<Message>, message: Message, code: i32) {
+    let sent = thread::Builder::new()
+        .name("leave".to_owned())
+        .spawn(move || {
+            thread::sleep(GRACE);
+            process::exit(code);
+        });
+    if sent.is_err() {
+        process::exit(code);
+    }
+    drop(messages.try_send(message));
+}

@@ -1,0 +1,83 @@
+//! What reaches the state, and what the state asks for.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use crossterm::event::{KeyEvent, MouseEvent};
+
+use super::backend::{ApplyError, HistoryEntry, Inspection, JobRequest, PlanError, RunningJob};
+use crate::{
+    backup::BackupView,
+    journal::JobView,
+    plan::{Intent, Plan},
+    survey::Survey,
+    volume::{ArtifactName, VersionId},
+};
+
+/// The moment of a tick: the clock for ages, and monotonic time since the console opened for
+/// everything that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    pub now: DateTime<Utc>,
+    pub elapsed: Duration,
+}
+
+/// Ties an answer to the dialog that asked: a late answer to a closed dialog is dropped.
+pub type Ticket = u64;
+
+/// Everything that can happen.
+#[derive(Debug)]
+pub enum Message {
+    Key(KeyEvent),
+    Paste(String),
+    Mouse(MouseEvent),
+    Resize(u16, u16),
+    Tick(Moment),
+    Survey(Result<Option<Arc<Survey>>, String>),
+    Backups(Result<Vec<BackupView>, String>),
+    Jobs(Vec<JobView>),
+    /// The selection has rested on this name for a moment.
+    Rested(ArtifactName),
+    History(ArtifactName, Result<Vec<HistoryEntry>, String>),
+    Inspected(Ticket, Result<Inspection, String>),
+    Planned(Ticket, Result<Arc<Plan>, PlanError>),
+    Applied(Ticket, Result<RunningJob, ApplyError>),
+    Started(Result<RunningJob, String>),
+    /// A worker panicked; in words.
+    Panicked(String),
+    /// The terminal is gone: nothing may be written to it.
+    HangUp,
+    Terminate,
+    /// SIGINT from outside; C-c in the terminal arrives as a key.
+    Interrupt,
+    /// SIGCONT: the process was stopped from outside.
+    Continued,
+}
+
+/// What the state wants done. Backend calls go to worker threads, the rest is the terminal's.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    Refresh(Vec<ArtifactName>),
+    Backups,
+    Jobs,
+    /// Send `Rested` after a short while.
+    Rest(ArtifactName),
+    History(ArtifactName),
+    Inspect(Ticket, ArtifactName, Option<VersionId>),
+    Plan(Ticket, Intent),
+    Apply(Ticket, Arc<Plan>),
+    Start(JobRequest),
+    Resume(String),
+    Copy(String),
+    Bell,
+    Redraw,
+    /// Set the modes again and draw everything.
+    Reenter,
+    Suspend,
+    /// Leave with this exit code; `rest`: bring jobs to a safe point first.
+    Quit {
+        code: u8,
+        rest: bool,
+        silent: bool,
+    },
+}

@@ -1,0 +1,206 @@
+//! Backups, newest first: how old, how whole, verified when and how far, what keeps them.
+
+use ratatui::layout::Rect;
+
+use super::{cursor, empty, field, headings, right, visible};
+use crate::{
+    backup::BackupView,
+    console::{app::App, canvas::Canvas, layout::Parts, text, theme::Role},
+    report::{age, ago, count, size},
+};
+
+pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
+    let list = parts.list;
+    let wide = list.width >= 100;
+    headings(
+        canvas,
+        list,
+        &[
+            (2, "backup"),
+            (19, "age"),
+            (28, "state"),
+            (44, "bytes"),
+            (56, "new"),
+            (61, "verified"),
+        ],
+    );
+    if wide {
+        right(canvas, list.x + 78, list.y, 10, "artifacts", Role::Dim);
+        headings(canvas, list, &[(90, "kept by")]);
+    }
+    match &app.data.backups {
+        _ if app.store.backups.is_none() => empty(
+            canvas,
+            list,
+            "No directory for backups is configured: set [backup] directory.",
+            Role::Warning,
+        ),
+        None => empty(canvas, list, "looking at the backups", Role::Dim),
+        Some(Err(error)) => empty(canvas, list, &text::clean(error), Role::Critical),
+        Some(Ok(backups)) if backups.is_empty() => {
+            empty(
+                canvas,
+                list,
+                "There is no backup yet: b creates one.",
+                Role::Warning,
+            );
+        }
+        Some(Ok(_)) => {}
+    }
+    for (at, row) in visible(app, parts) {
+        if let Some(backup) = app.backups().get(at) {
+            line(app, canvas, backup, row, wide);
+            cursor(app, canvas, at, row);
+        }
+    }
+    if let Some(backup) = app.selected_backup() {
+        detail(app, canvas, backup, parts.detail);
+    }
+}
+
+fn line(app: &App, canvas: &mut Canvas<'_>, backup: &BackupView, row: Rect, wide: bool) {
+    let now = app.moment.now;
+    canvas.put(row.x + 2, row.y, 16, &backup.id.to_string(), Role::Title);
+    canvas.put(row.x + 19, row.y, 8, &age(now, backup.at), Role::Text);
+    canvas.put(
+        row.x + 28,
+        row.y,
+        12,
+        backup.state.word(),
+        canvas.theme.backup(backup.state),
+    );
+    right(
+        canvas,
+        row.x + 39,
+        row.y,
+        10,
+        &size(backup.bytes),
+        Role::Text,
+    );
+    right(
+        canvas,
+        row.x + 49,
+        row.y,
+        10,
+        &size(backup.new_bytes),
+        Role::Dim,
+    );
+    let (words, role) = verified(app, backup);
+    let room = if wide {
+        16
+    } else {
+        row.width.saturating_sub(61)
+    };
+    canvas.put(row.x + 61, row.y, room, &words, role);
+    if wide {
+        right(
+            canvas,
+            row.x + 78,
+            row.y,
+            10,
+            &count(backup.artifacts),
+            Role::Text,
+        );
+        let kept = kept_by(backup);
+        canvas.put(
+            row.x + 90,
+            row.y,
+            row.width.saturating_sub(90),
+            &kept,
+            Role::Dim,
+        );
+    }
+}
+
+/// `deep 100 % 2 d`: a part is never called the whole.
+fn verified(app: &App, backup: &BackupView) -> (String, Role) {
+    match backup.verified {
+        None => ("never".to_owned(), Role::Warning),
+        Some(v) if !v.ok => (
+            format!("failed {}", age(app.moment.now, v.at)),
+            Role::Critical,
+        ),
+        Some(v) => (
+            format!(
+                "{} {} % {}",
+                v.level.word(),
+                v.percent,
+                age(app.moment.now, v.at)
+            ),
+            Role::Good,
+        ),
+    }
+}
+
+fn kept_by(backup: &BackupView) -> String {
+    let mut reasons: Vec<_> = backup
+        .kept_by
+        .iter()
+        .map(|rule| text::clean(rule))
+        .collect();
+    if backup.pinned {
+        reasons.insert(0, "pinned".to_owned());
+    }
+    reasons.join(", ")
+}
+
+fn detail(app: &App, canvas: &mut Canvas<'_>, backup: &BackupView, area: Rect) {
+    if area.height < 2 {
+        return;
+    }
+    let zone = app.settings.zone;
+    canvas.heading(
+        Rect { height: 1, ..area },
+        &format!("backup {}", backup.id),
+        Role::Title,
+    );
+    let inner = Rect {
+        x: area.x + 2,
+        y: area.y + 1,
+        width: area.width.saturating_sub(3),
+        height: area.height - 1,
+    };
+    let state = match &backup.reason {
+        Some(reason) => format!("{}: {}", backup.state.word(), text::clean(reason)),
+        None => backup.state.word().to_owned(),
+    };
+    let role = canvas.theme.backup(backup.state);
+    let mut y = field(canvas, inner, inner.y, "state", &state, role);
+    y = field(canvas, inner, y, "made", &zone.full(backup.at), Role::Text);
+    let holds = format!(
+        "{} artifacts, {} versions, {} ({} of it new)",
+        count(backup.artifacts),
+        count(backup.versions),
+        size(backup.bytes),
+        size(backup.new_bytes)
+    );
+    y = field(canvas, inner, y, "holds", &holds, Role::Text);
+    let verified = match backup.verified {
+        None => "never; v verifies every byte, V quickly".to_owned(),
+        Some(v) => format!(
+            "{}, {} % at level {}, {} ({})",
+            if v.ok { "all good" } else { "damage found" },
+            v.percent,
+            v.level.word(),
+            ago(app.moment.now, v.at),
+            zone.minute(v.at)
+        ),
+    };
+    let role = match backup.verified {
+        Some(v) if !v.ok => Role::Critical,
+        Some(_) => Role::Good,
+        None => Role::Warning,
+    };
+    y = field(canvas, inner, y, "verified", &verified, role);
+    let kept = kept_by(backup);
+    if !kept.is_empty() {
+        y = field(canvas, inner, y, "kept by", &kept, Role::Text);
+    }
+    let path = text::clean(&backup.path.to_string_lossy());
+    let path = text::middle(
+        &path,
+        usize::from(inner.width.saturating_sub(12)),
+        canvas.theme.glyphs.ellipsis,
+    );
+    field(canvas, inner, y, "path", &path, Role::Dim);
+}

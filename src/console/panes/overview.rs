@@ -1,0 +1,359 @@
+//! What needs the operator, worst first, each with the key that leads to its remedy; then the
+//! other panes' essence in tiles.
+
+use ratatui::layout::Rect;
+
+use super::{cursor, empty, visible};
+use crate::{
+    backup::BackupState,
+    console::{
+        actions,
+        app::App,
+        canvas::{Canvas, Piece},
+        keymap::{self, Action},
+        layout::Parts,
+        text,
+        theme::Role,
+    },
+    report::{ago, count, number::ratio, percent, plural, size},
+    survey::{ArtifactState, Finding},
+    volume::Level,
+};
+
+pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
+    let [critical, warnings, infos] = app.data.severities;
+    let heading = match critical + warnings + infos {
+        0 => "findings".to_owned(),
+        all => plural(all as u64, "finding", "findings"),
+    };
+    canvas.put(
+        parts.list.x + 1,
+        parts.list.y,
+        parts.list.width,
+        &heading,
+        Role::Title,
+    );
+    if app.data.findings.is_empty() {
+        let g = canvas.theme.glyphs;
+        match app.survey() {
+            None => empty(canvas, parts.list, "looking at the store", Role::Dim),
+            Some(survey) if survey.artifacts.iter().all(|a| a.removed) => empty(
+                canvas,
+                parts.list,
+                "The store is empty and nothing is wrong. maifdeck put NAME --file F makes the first artifact.",
+                Role::Text,
+            ),
+            Some(survey) => {
+                let words = format!("{} nothing needs you", g.ok_deep);
+                empty(canvas, parts.list, &words, Role::Good);
+                let below = Rect {
+                    y: parts.list.y + 1,
+                    height: parts.list.height.saturating_sub(1),
+                    ..parts.list
+                };
+                empty(canvas, below, looked(survey.level), Role::Dim);
+            }
+        }
+    }
+    for (at, row) in visible(app, parts) {
+        if let Some(finding) = app.data.findings.get(at) {
+            line(app, canvas, finding, row);
+            cursor(app, canvas, at, row);
+        }
+    }
+    detail(app, canvas, parts.detail);
+    tiles(app, canvas, parts.tiles);
+}
+
+/// What "nothing wrong" rests on.
+const fn looked(level: Level) -> &'static str {
+    match level {
+        Level::None => "nothing was looked at yet",
+        Level::Presence => "as far as directory listings tell; v verifies every byte",
+        Level::Quick => "as far as headers, footers and records tell; v verifies every byte",
+        Level::Deep => "every byte was verified",
+    }
+}
+
+fn key_words(app: &App, finding: &Finding) -> (String, &'static str) {
+    let action = actions::finding_action(finding.kind);
+    let word = match action {
+        Action::Open => actions::finding_pane(finding.kind).names().0,
+        other => keymap::find(other).map_or("", |entry| entry.word),
+    };
+    (app.settings.keymap.key(action), word)
+}
+
+fn line(app: &App, canvas: &mut Canvas<'_>, finding: &Finding, row: Rect) {
+    let (glyph, role) = canvas.theme.severity(finding.severity);
+    let (key, word) = key_words(app, finding);
+    let remedy = format!("{key} {word} ");
+    let remedy_width = u16::try_from(text::width(&remedy)).unwrap_or(0);
+    let used = canvas.put(row.x + 2, row.y, 2, &format!("{glyph} "), role);
+    let mut x = row.x + 2 + used;
+    let room = row.width.saturating_sub(remedy_width + 6 + used);
+    let subject = text::clean(&finding.subject);
+    let message = text::clean(&finding.message);
+    let mut left = room;
+    if !message.contains(&subject) {
+        let cut = text::middle(
+            &subject,
+            usize::from(room / 3),
+            canvas.theme.glyphs.ellipsis,
+        );
+        let used = canvas.put(x, row.y, left, &format!("{cut}  "), Role::Title);
+        x += used;
+        left -= used;
+    }
+    canvas.put(x, row.y, left, &message, Role::Text);
+    let x = row.right().saturating_sub(remedy_width);
+    let used = canvas.put(x, row.y, remedy_width, &key, Role::Key);
+    canvas.put(
+        x + used,
+        row.y,
+        remedy_width.saturating_sub(used),
+        &format!(" {word}"),
+        Role::Dim,
+    );
+}
+
+/// The selected finding in full.
+fn detail(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let Some(finding) = app.selected_finding() else {
+        return;
+    };
+    if area.height < 2 {
+        return;
+    }
+    let (_, role) = canvas.theme.severity(finding.severity);
+    let subject = text::middle(
+        &text::clean(&finding.subject),
+        40,
+        canvas.theme.glyphs.ellipsis,
+    );
+    let heading = format!(
+        "{} {} {subject}",
+        finding.severity.word(),
+        canvas.theme.glyphs.dash
+    );
+    canvas.heading(Rect { height: 1, ..area }, &heading, role);
+    let width = usize::from(area.width.saturating_sub(4));
+    let message = text::wrap(&text::clean(&finding.message), width);
+    let remedy = text::wrap(
+        &format!(
+            "{} {}",
+            canvas.theme.glyphs.to,
+            text::clean(&finding.remedy)
+        ),
+        width,
+    );
+    // The remedy keeps at least one line.
+    let room = usize::from(area.height - 1);
+    let message_rows = message
+        .len()
+        .min(room.saturating_sub(remedy.len().min(room / 2).max(1)));
+    let lines = message
+        .into_iter()
+        .take(message_rows)
+        .map(|line| (line, Role::Text))
+        .chain(remedy.into_iter().map(|line| (line, Role::Info)));
+    for (y, (line, role)) in (area.y + 1..area.bottom()).zip(lines) {
+        canvas.put(area.x + 2, y, area.width.saturating_sub(4), &line, role);
+    }
+}
+
+fn tiles(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    if area.height < 4 {
+        return;
+    }
+    let tiles = [
+        ("2 Partitions", partitions(app, canvas)),
+        ("3 Replicas", replicas(app, canvas)),
+        ("4 Versions", versions(app)),
+        ("5 Backups", backups(app, canvas)),
+    ];
+    let across: u16 = if area.width >= 120 { 4 } else { 2 };
+    let (width, height) = (
+        area.width / across,
+        if across == 4 {
+            area.height
+        } else {
+            area.height / 2
+        },
+    );
+    for (at, (name, lines)) in (0u16..).zip(&tiles) {
+        let tile = Rect::new(
+            area.x + (at % across) * width,
+            area.y + (at / across) * height,
+            width.saturating_sub(1),
+            height,
+        );
+        canvas.heading(Rect { height: 1, ..tile }, name, Role::Title);
+        for (y, line) in (tile.y + 1..tile.bottom()).zip(lines) {
+            canvas.pieces(tile.x + 2, y, tile.width.saturating_sub(3), line);
+        }
+    }
+}
+
+type Lines = Vec<Vec<Piece>>;
+
+fn one(words: String, role: Role) -> Vec<Piece> {
+    vec![(words, role)]
+}
+
+fn partitions(app: &App, canvas: &Canvas<'_>) -> Lines {
+    let Some(survey) = app.survey() else {
+        return vec![one("not seen yet".to_owned(), Role::Dim)];
+    };
+    let artifacts: u64 = survey.partitions.iter().map(|p| p.artifacts).sum();
+    let bytes: u64 = survey.partitions.iter().map(|p| p.bytes).sum();
+    let misplaced: u64 = survey.partitions.iter().map(|p| p.misplaced).sum();
+    let fullest = survey
+        .volumes
+        .iter()
+        .filter_map(|v| {
+            v.space
+                .map(|s| (v, ratio(s.total.saturating_sub(s.free), s.total)))
+        })
+        .max_by(|a, b| a.1.total_cmp(&b.1));
+    let mut lines = vec![one(
+        format!(
+            "{}, {}",
+            plural(artifacts, "artifact", "artifacts"),
+            size(bytes)
+        ),
+        Role::Text,
+    )];
+    let skew = one(format!("skew {:.2}", survey.skew), Role::Text);
+    let mut second = skew;
+    if misplaced > 0 {
+        let glyph = canvas.theme.glyphs.misplaced;
+        second.push((
+            format!("   {glyph} {} misplaced", count(misplaced)),
+            Role::Info,
+        ));
+    }
+    if let Some((volume, fill)) = fullest {
+        let role = if fill >= 0.85 {
+            Role::Warning
+        } else {
+            Role::Dim
+        };
+        second.push((
+            format!("   fullest {} {}", volume.label, percent(fill)),
+            role,
+        ));
+    }
+    lines.push(second);
+    lines
+}
+
+fn replicas(app: &App, canvas: &Canvas<'_>) -> Lines {
+    let Some(survey) = app.survey() else {
+        return vec![one("not seen yet".to_owned(), Role::Dim)];
+    };
+    let mut pieces = Vec::new();
+    for (state, number) in &app.data.summary {
+        if *number > 0 {
+            let glyph = if *state == ArtifactState::Ok {
+                canvas.theme.glyphs.ok_deep
+            } else {
+                canvas.theme.glyphs.warning
+            };
+            let words = format!("{glyph} {} {}  ", count(*number), state.word());
+            pieces.push((words, canvas.theme.artifact(*state)));
+        }
+    }
+    if pieces.is_empty() {
+        pieces.push(("no artifacts".to_owned(), Role::Dim));
+    }
+    // Two states a line: a tile is forty columns wide.
+    let mut lines: Lines = pieces.chunks(2).map(<[Piece]>::to_vec).collect();
+    let away: Vec<_> = survey
+        .volumes
+        .iter()
+        .filter(|v| !v.state.is_readable())
+        .map(|v| &*v.label)
+        .collect();
+    if !away.is_empty() {
+        lines.insert(
+            0,
+            one(format!("not readable: {}", away.join(" ")), Role::Critical),
+        );
+    }
+    lines
+}
+
+fn versions(app: &App) -> Lines {
+    let Some(survey) = app.survey() else {
+        return vec![one("not seen yet".to_owned(), Role::Dim)];
+    };
+    let bytes: u64 = survey.versions.iter().map(|v| v.size).sum();
+    let mut lines = vec![one(
+        format!(
+            "{}, {}",
+            plural(survey.versions.len() as u64, "version", "versions"),
+            size(bytes)
+        ),
+        Role::Text,
+    )];
+    if let Some(newest) = survey.versions.iter().map(|v| v.id).max() {
+        lines.push(one(
+            format!("last change {}", ago(app.moment.now, newest.time())),
+            Role::Dim,
+        ));
+    }
+    lines
+}
+
+fn backups(app: &App, canvas: &Canvas<'_>) -> Lines {
+    if app.store.backups.is_none() {
+        return vec![one("no directory configured".to_owned(), Role::Warning)];
+    }
+    match &app.data.backups {
+        None => vec![one("not seen yet".to_owned(), Role::Dim)],
+        Some(Err(error)) => vec![one(text::clean(error), Role::Critical)],
+        Some(Ok(backups)) => {
+            let good = backups.iter().find(|b| b.state == BackupState::Complete);
+            let Some(good) = good else {
+                return vec![
+                    one("no complete backup".to_owned(), Role::Critical),
+                    one(format!("{} in all", count(backups.len() as u64)), Role::Dim),
+                ];
+            };
+            let verified = match good.verified {
+                Some(v) => format!(
+                    "verified {} {} {}",
+                    v.level.word(),
+                    percent(f64::from(v.percent) / 100.0),
+                    ago(app.moment.now, v.at)
+                ),
+                None => "not verified yet".to_owned(),
+            };
+            vec![
+                vec![
+                    (
+                        format!(
+                            "{} last complete {}",
+                            canvas.theme.glyphs.ok_deep,
+                            ago(app.moment.now, good.at)
+                        ),
+                        Role::Good,
+                    ),
+                    (
+                        format!("   {} in all", count(backups.len() as u64)),
+                        Role::Dim,
+                    ),
+                ],
+                one(
+                    verified,
+                    if good.verified.is_some() {
+                        Role::Text
+                    } else {
+                        Role::Warning
+                    },
+                ),
+            ]
+        }
+    }
+}

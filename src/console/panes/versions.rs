@@ -1,0 +1,309 @@
+//! Artifacts with a fuzzy filter, and beside them the selected one's history: what was current from
+//! when until when, how large, how it changed, where it is.
+
+use ratatui::layout::Rect;
+
+use super::{cursor, empty, field, headings, replicas, right, visible};
+use crate::{
+    console::{
+        app::{App, Focus},
+        backend::{EntryId, HistoryEntry},
+        canvas::{Canvas, columns},
+        layout::{self, Parts},
+        text,
+        theme::Role,
+    },
+    report::{age, number::ratio, plural, signed_size, size},
+    survey::{ArtifactState, ArtifactView},
+};
+
+pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
+    let Some(survey) = app.survey() else { return };
+    let list = parts.list;
+    if !replicas::filter_line(app, canvas, list) {
+        let only = if app.versions.problems_only {
+            "artifact, problems only"
+        } else {
+            "artifact"
+        };
+        headings(canvas, list, &[(4, only)]);
+        right(canvas, list.x, list.y, list.width, "versions ", Role::Dim);
+    }
+    if app.versions.index.is_empty() {
+        empty(canvas, list, replicas::nothing(app), Role::Dim);
+    }
+    for (at, row) in visible(app, parts) {
+        let artifact_row = app.versions.index.get(at).map(|row| *row as usize);
+        if let Some((number, artifact)) =
+            artifact_row.and_then(|row| survey.artifacts.get(row).map(|a| (row, a)))
+        {
+            line(app, canvas, artifact, survey.history(number).len(), row);
+            cursor(app, canvas, at, row);
+        }
+    }
+    if let Some(artifact) = app.selected_artifact() {
+        history(app, canvas, artifact, parts);
+    }
+}
+
+fn line(app: &App, canvas: &mut Canvas<'_>, artifact: &ArtifactView, versions: usize, row: Rect) {
+    let g = canvas.theme.glyphs;
+    if app.marks.contains(&artifact.name) {
+        canvas.put(row.x + 2, row.y, 1, g.marked, Role::Info);
+    }
+    let words = if artifact.removed {
+        format!("removed {versions}")
+    } else {
+        versions.to_string()
+    };
+    let words_width = u16::try_from(text::width(&words)).unwrap_or(0);
+    let room = row.width.saturating_sub(words_width + 7);
+    let name = text::middle(&artifact.name.to_string(), usize::from(room), g.ellipsis);
+    let role = if artifact.removed {
+        Role::Dim
+    } else {
+        Role::Text
+    };
+    canvas.put(row.x + 4, row.y, room, &name, role);
+    if artifact.state != ArtifactState::Ok && !artifact.removed {
+        let role = canvas.theme.artifact(artifact.state);
+        let x = row.right().saturating_sub(words_width + 3);
+        canvas.put(x, row.y, 1, g.warning, role);
+    }
+    right(
+        canvas,
+        row.x,
+        row.y,
+        row.width.saturating_sub(1),
+        &words,
+        Role::Dim,
+    );
+}
+
+fn history(app: &App, canvas: &mut Canvas<'_>, artifact: &ArtifactView, parts: &Parts) {
+    let area = parts.detail;
+    if area.height < 2 || area.width < 10 {
+        return;
+    }
+    let g = canvas.theme.glyphs;
+    let shown = app.shown_history();
+    let title = text::middle(
+        &artifact.name.to_string(),
+        usize::from(area.width / 2),
+        g.ellipsis,
+    );
+    let role = if app.focus == Focus::Detail {
+        Role::Title
+    } else {
+        Role::Text
+    };
+    let entries = match shown.map(|history| &history.entries) {
+        None => {
+            canvas.put(area.x, area.y, area.width, &title, role);
+            canvas.put(
+                area.x,
+                area.y + 1,
+                area.width,
+                "reading the history",
+                Role::Dim,
+            );
+            return;
+        }
+        Some(Err(error)) => {
+            canvas.put(area.x, area.y, area.width, &title, role);
+            empty(canvas, area, &text::clean(error), Role::Critical);
+            return;
+        }
+        Some(Ok(entries)) => entries,
+    };
+    let used = canvas.put(area.x, area.y, area.width, &title, role);
+    let room = area.width.saturating_sub(used + 2);
+    sparkline(canvas, area.x + used + 2, area.y, room, entries);
+    let rows = layout::history_height(parts);
+    let wide = area.width >= 84;
+    let place = app.place().detail;
+    for (line, at) in (0u16..).zip(place.window(entries.len(), usize::from(rows))) {
+        let Some(entry) = entries.get(at) else { break };
+        let row = Rect::new(area.x, area.y + 1 + line, area.width, 1);
+        entry_line(app, canvas, entry, row, wide);
+        if at == place.selected {
+            canvas.put(row.x, row.y, 1, g.marker, Role::Key);
+            let role = if app.focus == Focus::Detail {
+                Role::Selected
+            } else {
+                Role::Resting
+            };
+            canvas.highlight(
+                Rect {
+                    x: row.x + 1,
+                    width: row.width - 1,
+                    ..row
+                },
+                role,
+            );
+        }
+    }
+    let entry_rows = layout::entry_height(parts);
+    if let Some(entry) = app.selected_entry().filter(|_| entry_rows > 0) {
+        let below = Rect {
+            y: area.bottom() - entry_rows,
+            height: entry_rows,
+            ..area
+        };
+        entry_detail(app, canvas, entry, below);
+    }
+}
+
+/// Sizes from the oldest to the newest entry.
+fn sparkline(canvas: &mut Canvas<'_>, x: u16, y: u16, room: u16, entries: &[HistoryEntry]) {
+    let most = entries.iter().map(|e| e.size).max().unwrap_or(0);
+    let spark = canvas.theme.glyphs.spark;
+    let line: String = entries
+        .iter()
+        .take(usize::from(room.min(24)))
+        .rev()
+        .map(|entry| {
+            let step = usize::from(columns(ratio(entry.size, most), 8).max(1)) - 1;
+            spark.get(step).copied().unwrap_or(" ")
+        })
+        .collect();
+    canvas.put(x, y, room, &line, Role::Info);
+}
+
+/// `current`, or when it was replaced: the id in people's time.
+fn entry_line(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, row: Rect, wide: bool) {
+    let zone = app.settings.zone;
+    let now = app.moment.now;
+    let dash = canvas.theme.glyphs.dash;
+    let short = |time| zone.short(now, time);
+    let from = entry.current_from.map_or_else(|| "?".to_owned(), short);
+    let (until, role) = match (entry.id, entry.current_until) {
+        (EntryId::Current, _) => ("current".to_owned(), Role::Good),
+        (EntryId::Removed(_), _) => ("removed".to_owned(), Role::Warning),
+        (_, Some(until)) => (short(until), Role::Text),
+        (_, None) => ("?".to_owned(), Role::Dim),
+    };
+    let mut x = row.x + 2;
+    if row.width >= 40 {
+        right(canvas, x, row.y, 12, &from, Role::Dim);
+        canvas.put(x + 13, row.y, 1, dash, Role::Dim);
+        x += 15;
+    }
+    canvas.put(x, row.y, 12, &until, role);
+    x += 13;
+    if matches!(entry.id, EntryId::Removed(_)) {
+        return;
+    }
+    right(canvas, x, row.y, 9, &size(entry.size), Role::Text);
+    x += 10;
+    let change = entry.change.map(signed_size).unwrap_or_default();
+    let change_role = match entry.change {
+        Some(0) | None => Role::Dim,
+        Some(_) => Role::Text,
+    };
+    right(
+        canvas,
+        x,
+        row.y,
+        row.right().saturating_sub(x).min(10),
+        &change,
+        change_role,
+    );
+    x += 12;
+    if !wide {
+        return;
+    }
+    if let Some(from) = entry.current_from {
+        right(canvas, x, row.y, 7, &age(now, from), Role::Dim);
+    }
+    x += 9;
+    let digest = entry
+        .sha256
+        .map(|d| d.to_string().chars().take(8).collect::<String>());
+    canvas.put(x, row.y, 9, digest.as_deref().unwrap_or(""), Role::Dim);
+    x += 10;
+    if row.right() > x {
+        canvas.put(
+            x,
+            row.y,
+            row.right() - x,
+            &text::clean(&entry.origin.join(" ")),
+            Role::Dim,
+        );
+    }
+}
+
+fn entry_detail(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, area: Rect) {
+    let zone = app.settings.zone;
+    let words = match entry.id {
+        EntryId::Current => "the current copy".to_owned(),
+        EntryId::Version(id) => format!("version {id}"),
+        EntryId::Removed(id) => format!("removed {id}"),
+    };
+    canvas.heading(Rect { height: 1, ..area }, &words, Role::Title);
+    let inner = Rect {
+        y: area.y + 1,
+        height: area.height - 1,
+        ..area
+    };
+    let known = |time: Option<chrono::DateTime<chrono::Utc>>| {
+        time.map_or_else(|| "not known".to_owned(), |time| zone.full(time))
+    };
+    let until = match entry.id {
+        EntryId::Current => "now".to_owned(),
+        _ => known(entry.current_until),
+    };
+    let g = canvas.theme.glyphs;
+    let period = format!("{} {} {until}", known(entry.current_from), g.dash);
+    let mut y = field(canvas, inner, inner.y, "current", &period, Role::Text);
+    if !matches!(entry.id, EntryId::Removed(_)) {
+        let mut content = vec![size(entry.size)];
+        if let Some(change) = entry.change {
+            content.push(format!("{} against the older one", signed_size(change)));
+        }
+        if let Some(blocks) = entry.blocks {
+            content.push(plural(u64::from(blocks), "block", "blocks"));
+        }
+        y = field(canvas, inner, y, "content", &content.join(", "), Role::Text);
+    }
+    if let Some(agent) = &entry.agent {
+        let agent = text::middle(
+            &text::clean(agent),
+            usize::from(inner.width.saturating_sub(12)),
+            g.ellipsis,
+        );
+        y = field(canvas, inner, y, "agent", &agent, Role::Text);
+    }
+    if let Some(digest) = entry.sha256 {
+        let digest = text::middle(
+            &digest.to_string(),
+            usize::from(inner.width.saturating_sub(12)),
+            g.ellipsis,
+        );
+        y = field(canvas, inner, y, "sha256", &digest, Role::Dim);
+    }
+    let (held, should) = entry.copies;
+    let role = if held < should {
+        Role::Warning
+    } else {
+        Role::Text
+    };
+    if should > 0 {
+        y = field(
+            canvas,
+            inner,
+            y,
+            "held",
+            &format!("on {held} of {should} volumes"),
+            role,
+        );
+    }
+    field(
+        canvas,
+        inner,
+        y,
+        "origin",
+        &text::clean(&entry.origin.join(", ")),
+        Role::Dim,
+    );
+}

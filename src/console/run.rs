@@ -1,0 +1,340 @@
+//! The console at work: one task owns the terminal; engine calls run on detached threads, so that
+//! a mount that hangs blocks neither the screen nor the way out.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, mpsc as std_mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use ratatui::{buffer::Buffer, layout::Rect};
+use tokio::{
+    sync::mpsc::{Receiver, Sender, channel},
+    time::sleep_until,
+};
+
+use super::{
+    app::{App, Settings},
+    backend::Backend,
+    execute::execute,
+    input,
+    keymap::{Keymap, KeymapError},
+    message::{Command, Message, Moment},
+    terminal::Terminal,
+    theme::{Theme, ThemeName},
+    update::{REST, begin, update},
+    view,
+};
+use crate::{clock::SharedClock, report::Zone, volume::ArtifactName};
+
+/// `--color`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Color {
+    /// Unless `NO_COLOR` is set or the terminal is dumb.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// `[console]` and the command line.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub refresh: Duration,
+    pub theme: ThemeName,
+    pub ascii: bool,
+    pub mouse: bool,
+    pub bell: bool,
+    pub keys: BTreeMap<String, Vec<String>>,
+    pub color: Color,
+    pub zone: Zone,
+    pub clock: SharedClock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            refresh: Duration::from_secs(2),
+            theme: ThemeName::default(),
+            ascii: false,
+            mouse: false,
+            bell: false,
+            keys: BTreeMap::new(),
+            color: Color::default(),
+            zone: Zone::default(),
+            clock: crate::clock::SystemClock::shared(),
+        }
+    }
+}
+
+/// Why the console does not open, or had to close.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    #[error("{0}")]
+    Keys(#[from] KeymapError),
+    #[error("the console needs a terminal: {0}")]
+    Terminal(#[from] io::Error),
+}
+
+/// Messages that may wait; a stuck screen makes the senders wait, not the memory grow.
+const CHANNEL: usize = 256;
+
+/// Opens the console and returns its exit code when the operator leaves: 0, or 129, 130, 143 after
+/// hang-up, interruption and termination. The terminal is as before then. The caller should end the
+/// process without joining threads: one may be stuck on a dead mount.
+pub fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8, ConsoleError> {
+    let settings = settings(&options)?;
+    let store = backend.store();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let terminal = Terminal::enter(options.mouse)?;
+    let (sender, receiver) = channel(CHANNEL);
+    input::listen(&sender)?;
+    let console = Console {
+        app: App::new(
+            settings,
+            store,
+            Terminal::size(),
+            Moment {
+                now: options.clock.now(),
+                elapsed: Duration::ZERO,
+            },
+        ),
+        backend,
+        terminal,
+        sender,
+        clock: options.clock,
+        opened: Instant::now(),
+        rest: None,
+    };
+    Ok(runtime.block_on(console.run(receiver)))
+}
+
+fn settings(options: &Options) -> Result<Settings, ConsoleError> {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let colours = match options.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    };
+    if colours {
+        // The theme decides; the library must not decide again from the environment.
+        crossterm::style::force_color_output(true);
+    }
+    let theme = if colours {
+        options.theme
+    } else {
+        ThemeName::Mono
+    };
+    Ok(Settings {
+        theme: Theme::new(theme, options.ascii),
+        keymap: Keymap::remapped(&options.keys)?,
+        zone: options.zone,
+        refresh: options.refresh.max(Duration::from_millis(200)),
+        bell: options.bell,
+        multiplexed: set("TMUX") || set("STY"),
+    })
+}
+
+/// What ends the loop.
+enum Flow {
+    On,
+    Leave(u8),
+}
+
+struct Console {
+    app: App,
+    backend: Arc<dyn Backend>,
+    terminal: Terminal,
+    sender: Sender<Message>,
+    clock: SharedClock,
+    opened: Instant,
+    /// The name on which the selection rests, and when it has rested enough.
+    rest: Option<(ArtifactName, Instant)>,
+}
+
+impl Console {
+    async fn run(mut self, mut messages: Receiver<Message>) -> u8 {
+        let mut commands = begin(&mut self.app);
+        let mut next_tick = Instant::now();
+        loop {
+            for command in commands.drain(..) {
+                if let Flow::Leave(code) = self.perform(command) {
+                    return code;
+                }
+            }
+            if self.draw().is_err() {
+                return self.hang_up();
+            }
+            let rest_at = self.rest.as_ref().map(|(_, at)| *at);
+            let wake = rest_at.map_or(next_tick, |at| at.min(next_tick));
+            let first = tokio::select! {
+                message = messages.recv() => message,
+                () = sleep_until(wake.into()) => None,
+            };
+            commands.extend(first.into_iter().flat_map(|m| update(&mut self.app, m)));
+            // Everything that waits is taken in before the screen is drawn once.
+            for _ in 0..CHANNEL {
+                let Ok(message) = messages.try_recv() else {
+                    break;
+                };
+                commands.extend(update(&mut self.app, message));
+            }
+            let now = Instant::now();
+            if now >= next_tick {
+                let moment = Moment {
+                    now: self.clock.now(),
+                    elapsed: self.opened.elapsed(),
+                };
+                commands.extend(update(&mut self.app, Message::Tick(moment)));
+                next_tick = now + self.tick();
+            } else if !self.app.running.is_empty() {
+                next_tick = next_tick.min(now + self.tick());
+            }
+            if self.rest.as_ref().is_some_and(|(_, at)| *at <= now)
+                && let Some((name, _)) = self.rest.take()
+            {
+                commands.extend(update(&mut self.app, Message::Rested(name)));
+            }
+        }
+    }
+
+    /// Running jobs are sampled four times a second, ages once.
+    fn tick(&self) -> Duration {
+        if self.app.running.is_empty() {
+            self.app.settings.refresh.min(Duration::from_secs(1))
+        } else {
+            Duration::from_millis(250)
+        }
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let (columns, rows) = self.app.size;
+        let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
+        view::draw(&self.app, &mut buffer);
+        let bytes = self.terminal.draw(buffer)?;
+        if bytes > 0 {
+            tracing::trace!(bytes, "frame");
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, command: Command) -> Flow {
+        let written = match command {
+            Command::Rest(name) => {
+                // The same name rests on; another one begins anew.
+                if self
+                    .rest
+                    .as_ref()
+                    .is_none_or(|(resting, _)| *resting != name)
+                {
+                    self.rest = Some((name, Instant::now() + Duration::from_millis(120)));
+                }
+                Ok(())
+            }
+            Command::Copy(text) => Terminal::copy(&text),
+            Command::Bell => Terminal::bell(),
+            Command::Redraw => {
+                self.terminal.forget_frame();
+                Ok(())
+            }
+            Command::Reenter => self.terminal.resumed(),
+            Command::Suspend => self.suspend(),
+            Command::Quit { silent: true, .. } => return Flow::Leave(self.hang_up()),
+            Command::Quit { code, rest, .. } => {
+                if rest {
+                    self.bring_to_rest();
+                }
+                return Flow::Leave(code);
+            }
+            engine => {
+                self.call(engine);
+                Ok(())
+            }
+        };
+        match written {
+            Ok(()) => Flow::On,
+            Err(_) => Flow::Leave(self.hang_up()),
+        }
+    }
+
+    /// An engine call on a thread of its own, never joined.
+    fn call(&self, command: Command) {
+        let backend = Arc::clone(&self.backend);
+        let sender = self.sender.clone();
+        let previous = self.app.data.survey.clone();
+        let spawned = thread::Builder::new()
+            .name("engine call".to_owned())
+            .spawn(move || {
+                let called =
+                    catch_unwind(AssertUnwindSafe(|| execute(&*backend, command, previous)));
+                let message =
+                    called.unwrap_or_else(|panic| Some(Message::Panicked(words(&*panic))));
+                if let Some(message) = message {
+                    // The console may have closed meanwhile.
+                    let _ = sender.blocking_send(message);
+                }
+            });
+        if let Err(error) = spawned {
+            tracing::error!(%error, "no thread for an engine call");
+            drop(self.sender.try_send(Message::Panicked(error.to_string())));
+        }
+    }
+
+    /// Jobs pause, locks and lease are given back, the shell has the terminal; then all comes back.
+    fn suspend(&mut self) -> io::Result<()> {
+        let tasks: Vec<_> = self
+            .app
+            .running
+            .iter()
+            .map(|running| running.job.task.clone())
+            .filter(|task| !task.snapshot().paused)
+            .collect();
+        self.bring_to_rest();
+        let result = self.terminal.suspend();
+        self.backend.wake();
+        for task in tasks {
+            task.resume();
+        }
+        self.app.size = Terminal::size();
+        result
+    }
+
+    /// Pauses our jobs and gives the engine a moment to come to a safe point.
+    fn bring_to_rest(&self) {
+        for running in &self.app.running {
+            running.job.task.pause();
+        }
+        let backend = Arc::clone(&self.backend);
+        let (done, rested) = std_mpsc::channel();
+        let spawned = thread::Builder::new()
+            .name("rest".to_owned())
+            .spawn(move || {
+                backend.rest(REST);
+                let _ = done.send(());
+            });
+        if spawned.is_ok() {
+            let _ = rested.recv_timeout(REST);
+        }
+    }
+
+    fn hang_up(&self) -> u8 {
+        Terminal::abandon();
+        self.bring_to_rest();
+        129
+    }
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no reason given".to_owned())
+}

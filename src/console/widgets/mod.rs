@@ -1,0 +1,131 @@
+//! What lies over a pane and takes all keys while it is there. Each dialog is a state, a function
+//! of keys that says what follows, and a function that draws it.
+
+pub mod choice;
+pub mod help;
+pub mod inspect;
+pub mod palette;
+pub mod plan;
+pub mod prompt;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::Rect;
+
+use super::{
+    app::App,
+    canvas::Canvas,
+    keymap::Action,
+    message::{Command, Ticket},
+};
+use crate::plan::Intent;
+
+/// What is open.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Dialog {
+    /// A plan is being made.
+    Planning {
+        ticket: Ticket,
+        title: String,
+    },
+    Plan(plan::PlanDialog),
+    Inspect(inspect::InspectDialog),
+    Help(help::HelpDialog),
+    Palette(palette::PaletteDialog),
+    Prompt(prompt::Prompt),
+    Choice(choice::Choice),
+}
+
+/// What a key did to a dialog.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    Stay,
+    Close,
+    /// Close, then do the same as this action's key.
+    Act(Action),
+    /// Close, then make this plan.
+    Plan(Intent),
+    /// Close, then do this.
+    Do(Command),
+    /// The dialog stays and waits for what the command brings.
+    Wait(Command),
+    /// Select the version that was current then.
+    AsOf(String),
+}
+
+/// Keys to a dialog: Esc and C-c close every one of them.
+pub fn key(app: &mut App, event: KeyEvent) -> Reply {
+    let control = event.modifiers.contains(KeyModifiers::CONTROL);
+    if event.code == KeyCode::Esc || (control && event.code == KeyCode::Char('c')) {
+        return Reply::Close;
+    }
+    let screen = app.screen();
+    let Some(dialog) = &mut app.dialog else {
+        return Reply::Close;
+    };
+    match dialog {
+        Dialog::Planning { .. } => Reply::Stay,
+        Dialog::Plan(plan) => plan.key(event, screen, &mut app.last_ticket),
+        Dialog::Inspect(inspect) => inspect.key(event, screen),
+        Dialog::Help(help) => help.key(event),
+        Dialog::Palette(palette) => palette.key(event, app.pane),
+        Dialog::Prompt(prompt) => prompt.key(event),
+        Dialog::Choice(choice) => choice.key(event),
+    }
+}
+
+pub fn draw(app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
+    match &app.dialog {
+        None => {}
+        Some(Dialog::Planning { title, .. }) => {
+            choice::draw_waiting(canvas, screen, title);
+        }
+        Some(Dialog::Plan(plan)) => plan.draw(app, canvas, screen),
+        Some(Dialog::Inspect(inspect)) => inspect.draw(app, canvas, screen),
+        Some(Dialog::Help(help)) => help.draw(app, canvas, screen),
+        Some(Dialog::Palette(palette)) => palette.draw(app, canvas, screen),
+        Some(Dialog::Prompt(prompt)) => prompt.draw(canvas, screen),
+        Some(Dialog::Choice(choice)) => choice.draw(canvas, screen),
+    }
+}
+
+/// A line of text being typed: enough for names, filters and confirmation words.
+pub fn edit(text: &mut String, event: KeyEvent) -> bool {
+    let control = event.modifiers.contains(KeyModifiers::CONTROL);
+    match event.code {
+        KeyCode::Backspace => text.pop().is_some(),
+        KeyCode::Char('u') if control => {
+            text.clear();
+            true
+        }
+        KeyCode::Char('w') if control => {
+            let kept = text.trim_end().rfind(' ').map_or(0, |at| at + 1);
+            text.truncate(kept);
+            true
+        }
+        KeyCode::Char(c)
+            if !control && !event.modifiers.contains(KeyModifiers::ALT) && !c.is_control() =>
+        {
+            text.push(c);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// How far a key scrolls a text, in lines; `None` when it is no such key.
+pub fn scroll(event: KeyEvent, page: u16, letters: bool) -> Option<isize> {
+    let page = isize::try_from(page.max(1)).unwrap_or(1);
+    Some(match event.code {
+        KeyCode::Up => -1,
+        KeyCode::Down => 1,
+        KeyCode::PageUp => -page,
+        KeyCode::PageDown => page,
+        KeyCode::Home => isize::MIN / 2,
+        KeyCode::End => isize::MAX / 2,
+        KeyCode::Char('k') if letters => -1,
+        KeyCode::Char('j' | ' ') if letters => 1,
+        KeyCode::Char('g') if letters => isize::MIN / 2,
+        KeyCode::Char('G') if letters => isize::MAX / 2,
+        _ => return None,
+    })
+}

@@ -1,0 +1,115 @@
+//! One line of text: a new name, a time, a number.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::layout::Rect;
+
+use super::{Reply, edit};
+use crate::{
+    console::{
+        canvas::{Canvas, centred},
+        theme::Role,
+    },
+    plan::Intent,
+    volume::{ArtifactName, VersionId},
+};
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// A new name for a version.
+    Aside(ArtifactName, VersionId),
+    /// How many backups to keep.
+    KeepLast,
+    /// A time, for the version that was current then.
+    Time,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prompt {
+    pub asked: Asked,
+    pub title: String,
+    pub hint: String,
+    pub text: String,
+    pub error: Option<String>,
+}
+
+impl Prompt {
+    pub fn key(&mut self, event: KeyEvent) -> Reply {
+        if event.code != KeyCode::Enter {
+            if edit(&mut self.text, event) {
+                self.error = None;
+            }
+            return Reply::Stay;
+        }
+        let answer = match &self.asked {
+            Asked::Aside(name, version) => ArtifactName::new(self.text.trim())
+                .map(|aside| {
+                    Reply::Plan(Intent::VersionRestore {
+                        name: name.clone(),
+                        version: *version,
+                        aside: Some(aside),
+                    })
+                })
+                .map_err(|error| error.to_string()),
+            Asked::KeepLast => match self.text.trim().parse() {
+                Ok(0) => Err("at least one backup is kept".to_owned()),
+                Ok(keep_last) => Ok(Reply::Plan(Intent::BackupPrune { keep_last })),
+                Err(_) => Err("a number is needed".to_owned()),
+            },
+            Asked::Time => Ok(Reply::AsOf(self.text.trim().to_owned())),
+        };
+        answer.unwrap_or_else(|error| {
+            self.error = Some(error);
+            Reply::Stay
+        })
+    }
+
+    /// Pasted text goes into the line; it is not a confirmation.
+    pub fn paste(&mut self, text: &str) {
+        self.text.extend(text.chars().filter(|c| !c.is_control()));
+    }
+
+    pub fn draw(&self, canvas: &mut Canvas<'_>, screen: Rect) {
+        let area = centred(screen, 64.min(screen.width.saturating_sub(4)), 6);
+        let inner = canvas.frame(area, &self.title, Role::Title);
+        draw_line(canvas, inner, &self.text, true);
+        let (words, role) = match &self.error {
+            Some(error) => (error, Role::Warning),
+            None => (&self.hint, Role::Dim),
+        };
+        canvas.put(inner.x, inner.y + 2, inner.width, words, role);
+        canvas.put(
+            inner.x,
+            inner.y + 3,
+            inner.width,
+            "enter takes   esc leaves",
+            Role::Dim,
+        );
+    }
+}
+
+/// A line of typed text on the first line of `area`, with a caret; its end stays in sight.
+pub fn draw_line(canvas: &mut Canvas<'_>, area: Rect, typed: &str, focused: bool) {
+    let shown = crate::console::text::escape(typed.as_bytes()).replace("\\\\", "\\");
+    let room = usize::from(area.width.saturating_sub(3));
+    let skip = shown.chars().count().saturating_sub(room);
+    let tail: String = shown.chars().skip(skip).collect();
+    let used = canvas.put(area.x, area.y, 2, "> ", Role::Dim);
+    let used = used
+        + canvas.put(
+            area.x + used,
+            area.y,
+            area.width.saturating_sub(used),
+            &tail,
+            Role::Text,
+        );
+    if focused {
+        canvas.put(
+            area.x + used,
+            area.y,
+            area.width.saturating_sub(used).min(1),
+            " ",
+            Role::Selected,
+        );
+    }
+}
