@@ -63,12 +63,12 @@ pub fn perform(app: &mut App, action: Action) -> Vec<Command> {
 }
 
 fn dispatch(app: &mut App, action: Action) -> Done {
-    let page = page(app);
+    let lines = page(app);
     match action {
         Action::Up => step(app, -1),
         Action::Down => step(app, 1),
-        Action::PageUp => step(app, -page),
-        Action::PageDown => step(app, page),
+        Action::PageUp => step(app, -lines),
+        Action::PageDown => step(app, lines),
         Action::Top => step(app, isize::MIN / 2),
         Action::Bottom => step(app, isize::MAX / 2),
         Action::Open => return open(app),
@@ -240,7 +240,10 @@ fn step(app: &mut App, by: isize) {
 
 fn open(app: &mut App) -> Done {
     match (app.pane, app.focus) {
-        (Pane::Overview, _) => follow_finding(app),
+        (Pane::Overview, _) => {
+            follow_finding(app);
+            Ok(Vec::new())
+        }
         (Pane::Partitions, _) => {
             go(app, Pane::Replicas);
             Ok(Vec::new())
@@ -267,9 +270,9 @@ fn back(app: &mut App) {
 }
 
 /// From a finding to the pane that shows its subject.
-fn follow_finding(app: &mut App) -> Done {
+fn follow_finding(app: &mut App) {
     let Some(finding) = app.selected_finding().cloned() else {
-        return Ok(Vec::new());
+        return;
     };
     let pane = finding_pane(finding.kind);
     go(app, pane);
@@ -282,7 +285,6 @@ fn follow_finding(app: &mut App) -> Done {
         let anchor = Some(finding.subject.clone());
         app.place_mut().anchor = anchor;
     }
-    Ok(Vec::new())
 }
 
 /// The pane that shows what a finding is about.

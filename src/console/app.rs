@@ -85,6 +85,8 @@ impl Cursor {
 pub struct Place {
     pub list: Cursor,
     pub detail: Cursor,
+    /// The operator has moved here: before that, the cursor stays on the first line.
+    pub touched: bool,
     /// What the list's selection is on, so that it follows the thing and not the row.
     pub anchor: Option<String>,
 }
@@ -142,6 +144,7 @@ pub struct Data {
 }
 
 /// Calls that are under way, and when the next ones are due.
+#[allow(clippy::struct_excessive_bools)] // independent flags, one a call
 #[derive(Debug, Clone, Default)]
 pub struct Pending {
     pub refresh: bool,

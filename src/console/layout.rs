@@ -131,14 +131,13 @@ pub fn parts(pane: Pane, body: Rect) -> Parts {
             };
             beside(width)
         }
-        Pane::Replicas if body.width >= 120 => beside(body.width - 50),
+        Pane::Replicas if body.width >= 120 => beside(body.width - 54),
         Pane::Backups | Pane::Jobs if body.width >= 140 => beside(body.width - 58),
         Pane::Replicas => below(if body.height >= 26 { 10 } else { 7 }),
         Pane::Versions | Pane::Backups | Pane::Cluster => {
             below(if body.height >= 26 { 10 } else { 7 })
         }
-        Pane::Jobs => below(if body.height >= 26 { 12 } else { 8 }),
-        Pane::Partitions => below(if body.height >= 26 { 12 } else { 8 }),
+        Pane::Jobs | Pane::Partitions => below(if body.height >= 26 { 12 } else { 8 }),
     }
 }
 

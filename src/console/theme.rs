@@ -36,14 +36,14 @@ pub enum Role {
 #[derive(Debug, Clone, Copy)]
 pub struct Theme {
     pub name: ThemeName,
-    pub glyphs: Glyphs,
+    pub glyphs: &'static Glyphs,
 }
 
 impl Theme {
     pub const fn new(name: ThemeName, ascii: bool) -> Self {
         Self {
             name,
-            glyphs: if ascii { ASCII } else { SYMBOLS },
+            glyphs: if ascii { &ASCII } else { &SYMBOLS },
         }
     }
 
@@ -75,22 +75,20 @@ impl Theme {
                 Role::Text => plain,
                 Role::Dim => plain.fg(Color::DarkGray),
                 Role::Title => bold,
-                Role::Key => plain.fg(Color::Blue),
+                Role::Key | Role::Info => plain.fg(Color::Blue),
                 Role::Critical => bold.fg(Color::Red),
                 Role::Warning => plain.fg(Color::Magenta),
                 Role::Good => plain.fg(Color::Green),
-                Role::Info => plain.fg(Color::Blue),
                 Role::Selected => reverse,
                 Role::Resting => plain.add_modifier(Modifier::UNDERLINED),
             },
             ThemeName::HighContrast => match role {
                 Role::Text | Role::Dim => plain,
                 Role::Title => bold,
-                Role::Key => bold.fg(Color::LightCyan),
+                Role::Key | Role::Info => bold.fg(Color::LightCyan),
                 Role::Critical => bold.fg(Color::LightRed).add_modifier(Modifier::REVERSED),
                 Role::Warning => bold.fg(Color::LightYellow),
                 Role::Good => bold.fg(Color::LightGreen),
-                Role::Info => bold.fg(Color::LightCyan),
                 Role::Selected => bold.add_modifier(Modifier::REVERSED),
                 Role::Resting => bold.add_modifier(Modifier::UNDERLINED),
             },
@@ -99,7 +97,7 @@ impl Theme {
 
     /// Glyph and role of a copy; `ok` shows how well it was looked at.
     pub const fn copy(&self, state: CopyState, checked: Level) -> (&'static str, Role) {
-        let g = &self.glyphs;
+        let g = self.glyphs;
         match state {
             CopyState::Ok => match checked {
                 Level::Deep => (g.ok_deep, Role::Good),
@@ -201,7 +199,7 @@ pub struct Glyphs {
     pub to: &'static str,
 }
 
-pub const SYMBOLS: Glyphs = Glyphs {
+pub static SYMBOLS: Glyphs = Glyphs {
     ok_deep: "●",
     ok_quick: "◉",
     ok_listed: "○",
@@ -232,7 +230,7 @@ pub const SYMBOLS: Glyphs = Glyphs {
     to: "→",
 };
 
-pub const ASCII: Glyphs = Glyphs {
+pub static ASCII: Glyphs = Glyphs {
     ok_deep: "O",
     ok_quick: "o",
     ok_listed: ".",

@@ -314,6 +314,7 @@ fn key(app: &mut App, event: KeyEvent) -> Vec<Command> {
         return replied(app, reply);
     }
     app.notice = None;
+    app.place_mut().touched = true;
     if app.filtering {
         return filter_key(app, event);
     }
@@ -414,13 +415,12 @@ fn paste(app: &mut App, pasted: &str) {
     match &mut app.dialog {
         Some(Dialog::Plan(plan)) => plan.paste(),
         Some(Dialog::Prompt(prompt)) => prompt.paste(pasted),
-        Some(_) => {}
         None if app.filtering => {
             let mut filter = app.rows().map(|r| r.filter.clone()).unwrap_or_default();
             filter.extend(pasted.chars().filter(|c| !c.is_control()));
             set_filter(app, filter);
         }
-        None => {}
+        Some(_) | None => {}
     }
 }
 
@@ -460,7 +460,7 @@ pub fn remember(app: &mut App) {
             rows.anchor = name;
         }
     } else {
-        let anchor = app.anchor();
+        let anchor = app.anchor().filter(|_| app.place().touched);
         app.place_mut().anchor = anchor;
     }
 }

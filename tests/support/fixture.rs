@@ -358,7 +358,7 @@ fn survey(shape: Shape) -> Survey {
 }
 
 fn sizes(row: usize, version: usize) -> u64 {
-    (row as u64 * 7919 % 97 + 3) * 13_337 * (40 - version as u64 * (row as u64 % 3)) / 40
+    (row as u64 * 7919 % 97 + 3) * 13_337 * (40 - version as u64 * (row as u64 % 3 + 1) * 2) / 40
 }
 
 fn volume(partition: u16, replica: u16) -> VolumeView {

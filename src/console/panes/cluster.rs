@@ -55,14 +55,13 @@ fn line(canvas: &mut Canvas<'_>, volume: &VolumeView, row: Rect) {
         right(canvas, row.x + 37, row.y, 10, &size(space.free), Role::Text);
     }
     let room = row.width.saturating_sub(51);
-    match &volume.reason {
-        Some(reason) => canvas.put(row.x + 50, row.y, room, &text::clean(reason), role),
-        None => {
-            let path = text::clean(&volume.path.to_string_lossy());
-            let path = text::middle(&path, usize::from(room), canvas.theme.glyphs.ellipsis);
-            canvas.put(row.x + 50, row.y, room, &path, Role::Dim)
-        }
-    };
+    if let Some(reason) = &volume.reason {
+        canvas.put(row.x + 50, row.y, room, &text::clean(reason), role);
+    } else {
+        let path = text::clean(&volume.path.to_string_lossy());
+        let path = text::middle(&path, usize::from(room), canvas.theme.glyphs.ellipsis);
+        canvas.put(row.x + 50, row.y, room, &path, Role::Dim);
+    }
 }
 
 fn detail(app: &App, canvas: &mut Canvas<'_>, area: Rect, volume: Option<&VolumeView>) {

@@ -111,46 +111,7 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, job: &JobView, area: Rect) {
         job.state.word(),
         canvas.theme.job(job.state),
     );
-    if let Some(running) = app.running(&job.id) {
-        let now = &running.now;
-        if let Some(share) = running.share() {
-            canvas.bar(
-                inner.x + 11,
-                y,
-                inner.width.saturating_sub(12).min(40),
-                share,
-                None,
-                Role::Info,
-            );
-            y += 1;
-        }
-        let words = view::progress_words(running).join(", ");
-        y = field(canvas, inner, y, "progress", &words, Role::Text);
-        let counts = format!(
-            "{} of {} done, {} verified, {} failed, {} of {}",
-            count(now.items_done),
-            count(now.items_total),
-            count(now.verified),
-            count(now.failed),
-            size(now.bytes_done),
-            size(now.bytes_total)
-        );
-        y = field(canvas, inner, y, "counted", &counts, Role::Text);
-    } else {
-        let steps = format!(
-            "{} of {} steps, {} failed, {}",
-            count(job.steps_done),
-            count(job.steps_total),
-            count(job.steps_failed),
-            size(job.bytes)
-        );
-        let role = if job.steps_failed > 0 {
-            Role::Warning
-        } else {
-            Role::Text
-        };
-        y = field(canvas, inner, y, "did", &steps, role);
-    }
+    y = progress(app, canvas, job, inner, y);
     let when = match job.ended {
         Some(ended) => format!(
             "{} {} {}",
@@ -184,5 +145,49 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, job: &JobView, area: Rect) {
             &text::clean(error),
             Role::Critical,
         );
+    }
+}
+
+/// How far it is, or what it did; returns the next free line.
+fn progress(app: &App, canvas: &mut Canvas<'_>, job: &JobView, inner: Rect, mut y: u16) -> u16 {
+    if let Some(running) = app.running(&job.id) {
+        let now = &running.now;
+        if let Some(share) = running.share() {
+            canvas.bar(
+                inner.x + 11,
+                y,
+                inner.width.saturating_sub(12).min(40),
+                share,
+                None,
+                Role::Info,
+            );
+            y += 1;
+        }
+        let words = view::progress_words(running).join(", ");
+        y = field(canvas, inner, y, "progress", &words, Role::Text);
+        let counts = format!(
+            "{} of {} done, {} verified, {} failed, {} of {}",
+            count(now.items_done),
+            count(now.items_total),
+            count(now.verified),
+            count(now.failed),
+            size(now.bytes_done),
+            size(now.bytes_total)
+        );
+        field(canvas, inner, y, "counted", &counts, Role::Text)
+    } else {
+        let steps = format!(
+            "{} of {} steps, {} failed, {}",
+            count(job.steps_done),
+            count(job.steps_total),
+            count(job.steps_failed),
+            size(job.bytes)
+        );
+        let role = if job.steps_failed > 0 {
+            Role::Warning
+        } else {
+            Role::Text
+        };
+        field(canvas, inner, y, "did", &steps, role)
     }
 }

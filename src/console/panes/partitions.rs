@@ -37,7 +37,8 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
     for (at, row) in visible(app, parts) {
         if let Some(partition) = survey.partitions.get(at) {
             line(canvas, partition, row, bar, most);
-            cursor(app, canvas, at, row);
+            // The bar keeps its colours.
+            cursor(app, canvas, at, Rect { width: 20, ..row });
         }
     }
     below(survey, canvas, parts);

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::{cursor, empty, field, headings, right, visible};
 use crate::{
     console::{app::App, canvas::Canvas, layout::Parts, text, theme::Role, widgets::prompt},
-    report::{self, ago, count, size},
+    report::{self, age, count, size},
     survey::{ArtifactView, CopyState, CopyView, Survey, VolumeIndex},
 };
 
@@ -288,9 +288,6 @@ fn copy_line(
         role,
     );
     let mut words = Vec::new();
-    if let Some(bytes) = copy.size {
-        words.push(size(bytes));
-    }
     if let Some(generation) = copy.generation {
         words.push(format!("gen {generation}"));
     }
@@ -299,10 +296,13 @@ fn copy_line(
         words.push(format!(
             "{} {}",
             copy.checked.word(),
-            ago(app.moment.now, at)
+            age(app.moment.now, at)
         ));
     } else {
         words.push("not looked at".to_owned());
+    }
+    if let Some(bytes) = copy.size {
+        words.push(size(bytes));
     }
     if let Some(check) = &copy.check {
         words.push(check.to_string().chars().take(8).collect());

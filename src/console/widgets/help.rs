@@ -46,8 +46,8 @@ impl HelpDialog {
         super::prompt::draw_line(canvas, inner, &self.filter, true);
         let rows = usize::from(inner.height.saturating_sub(3));
         let offset = self.offset.min(lines.len().saturating_sub(rows));
-        let mut y = inner.y + 1;
-        for (keys, name, help, here) in lines.iter().skip(offset).take(rows) {
+        let shown = lines.iter().skip(offset).take(rows);
+        for (y, (keys, name, help, here)) in (inner.y + 1..).zip(shown) {
             let (key_role, role) = if *here {
                 (Role::Key, Role::Text)
             } else {
@@ -56,7 +56,6 @@ impl HelpDialog {
             canvas.put(inner.x, y, 13, keys, key_role);
             canvas.put(inner.x + 14, y, 15, name, role);
             canvas.put(inner.x + 30, y, inner.width.saturating_sub(30), help, role);
-            y += 1;
         }
         if inner.height > 1 {
             let more = lines.len().saturating_sub(offset + rows);

@@ -159,6 +159,34 @@ fn lines(found: &Inspection, width: usize, theme: Theme, zone: Zone) -> Vec<Vec<
     let signer = found.signer.as_deref().unwrap_or("not known");
     lines.push(field("signer", signer));
     lines.push(head(&format!("{} blocks", found.blocks.len())));
+    push_blocks(&mut lines, found, width, theme);
+    lines.push(head(&format!(
+        "{} provenance entries",
+        found.provenance.len()
+    )));
+    for entry in &found.provenance {
+        let at = entry
+            .at
+            .map_or_else(|| "no time".to_owned(), |at| zone.full(at));
+        lines.push(vec![
+            (format!("  {at}  "), Role::Dim),
+            (format!("{:<14} ", text::clean(&entry.action)), Role::Text),
+            (text::clean(&entry.agent), Role::Dim),
+            (
+                entry
+                    .fault
+                    .as_deref()
+                    .map(|f| format!("  {}", text::clean(f)))
+                    .unwrap_or_default(),
+                Role::Critical,
+            ),
+        ]);
+    }
+    lines
+}
+
+fn push_blocks(lines: &mut Vec<Vec<Piece>>, found: &Inspection, width: usize, theme: Theme) {
+    let g = theme.glyphs;
     for (at, block) in found.blocks.iter().enumerate() {
         let hash: String = block.hash.chars().take(12).collect();
         lines.push(vec![
@@ -189,27 +217,4 @@ fn lines(found: &Inspection, width: usize, theme: Theme, zone: Zone) -> Vec<Vec<
             ]);
         }
     }
-    lines.push(head(&format!(
-        "{} provenance entries",
-        found.provenance.len()
-    )));
-    for entry in &found.provenance {
-        let at = entry
-            .at
-            .map_or_else(|| "no time".to_owned(), |at| zone.full(at));
-        lines.push(vec![
-            (format!("  {at}  "), Role::Dim),
-            (format!("{:<14} ", text::clean(&entry.action)), Role::Text),
-            (text::clean(&entry.agent), Role::Dim),
-            (
-                entry
-                    .fault
-                    .as_deref()
-                    .map(|f| format!("  {}", text::clean(f)))
-                    .unwrap_or_default(),
-                Role::Critical,
-            ),
-        ]);
-    }
-    lines
 }
