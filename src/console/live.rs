@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use super::backend::{
@@ -28,7 +28,7 @@ use crate::{
     progress::{Cancelled, Task},
     report::{self, stamp},
     store::{Access, Store, StoreError, config::Role},
-    survey::{self, Scope, Survey, VersionView, VolumeState},
+    survey::{self, CopyView, Scope, Survey, VersionView, VolumeState},
     volume::{ArtifactName, Lane, Level, VersionId, VersionKind, listing},
 };
 
@@ -188,8 +188,14 @@ impl Live {
             let volume = u16::try_from(position).unwrap_or(u16::MAX);
             for (name, found) in here.into_iter().zip(found) {
                 let Some(found) = found else { continue };
-                let before = memory.seen.insert((volume, name), found);
-                changed |= before.is_some_and(|before| before != found);
+                let as_surveyed = survey.find(&name).and_then(|row| {
+                    let copies = &survey.artifacts.get(row)?.copies;
+                    copies.iter().find(|copy| copy.volume.0 == volume)
+                });
+                changed |= match memory.seen.insert((volume, name), found) {
+                    Some(before) => before != found,
+                    None => as_surveyed.is_some_and(|copy| differs(copy, found, survey.at)),
+                };
             }
         }
         changed
@@ -448,6 +454,13 @@ impl Backend for Live {
             task.resume();
         }
     }
+}
+
+/// Whether a file may be other than the survey saw it: it differs, or it was written so shortly
+/// before the survey that another save could hide in the same second.
+fn differs(copy: &CopyView, (size, modified, _): (u64, i128, i128), at: DateTime<Utc>) -> bool {
+    let seconds = i64::try_from(modified / 1_000_000_000).unwrap_or(0);
+    copy.size != Some(size) || copy.modified != seconds || seconds + 1 >= at.timestamp()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

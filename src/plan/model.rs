@@ -107,7 +107,7 @@ impl Intent {
             }
             Self::Remove { names } => match names.as_slice() {
                 [name] => format!("remove {name}"),
-                names => format!("remove {}", format!("{} artifacts", names.len())),
+                names => format!("remove {} artifacts", names.len()),
             },
             Self::BackupPrune { keep_last } => {
                 format!("prune backups, keeping the last {keep_last}")

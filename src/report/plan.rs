@@ -2,7 +2,7 @@
 
 use crate::{
     plan::{Intent, Plan, RestoreMode, Source, Step},
-    report::number::{plural, size},
+    report::number::size,
     volume::ArtifactName,
 };
 

@@ -255,6 +255,20 @@ pub enum ThemeName {
     HighContrast,
 }
 
+impl ThemeName {
+    pub const ALL: [Self; 4] = [Self::Dark, Self::Light, Self::Mono, Self::HighContrast];
+
+    /// As the configuration spells it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Light => "light",
+            Self::Mono => "mono",
+            Self::HighContrast => "high-contrast",
+        }
+    }
+}
+
 /// One key or several.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]

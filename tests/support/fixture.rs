@@ -242,7 +242,7 @@ impl Backend for FakeBackend {
             ));
         }
         self.applied.lock().unwrap().push(Arc::clone(&plan));
-        let title = maifdeck::report::title(&plan.intent);
+        let title = plan.intent.title();
         Ok(self.run(plan.intent.word(), title, Some(&plan)))
     }
 
@@ -342,6 +342,7 @@ fn survey(shape: Shape) -> Survey {
                     id: VersionId::after(at, []),
                     kind: VersionKind::Copy,
                     size: sizes(row as usize, version as usize + 1),
+                    written: at.timestamp(),
                     volume: VolumeIndex(row as u16 % 4 * 3),
                     volumes: 3,
                 });
@@ -392,7 +393,7 @@ fn artifact(row: usize, name: ArtifactName) -> ArtifactView {
         .map(|replica| CopyView {
             volume: VolumeIndex(home * 3 + replica),
             state: CopyState::Ok,
-            checked: if row % 4 == 0 {
+            checked: if row.is_multiple_of(4) {
                 Level::Deep
             } else {
                 Level::Quick
@@ -962,7 +963,7 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                 id: *version,
             },
             size: 812_000,
-            sha256: digest(4),
+            check: digest(4),
             expect: Vec::new(),
         }],
         Intent::BackupRestore { backup, .. } => {
@@ -979,7 +980,7 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                         path: PathBuf::from("p1/x.maif"),
                     },
                     size: 700_000,
-                    sha256: digest(5),
+                    check: digest(5),
                     expect: Vec::new(),
                 })
                 .chain([Step::Remove {
