@@ -392,7 +392,7 @@ fn artifact(row: usize, name: ArtifactName) -> ArtifactView {
         .map(|replica| CopyView {
             volume: VolumeIndex(home * 3 + replica),
             state: CopyState::Ok,
-            checked: if row % 4 == 0 {
+            checked: if row.is_multiple_of(4) {
                 Level::Deep
             } else {
                 Level::Quick
