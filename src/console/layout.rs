@@ -156,7 +156,7 @@ pub const fn history_height(parts: &Parts) -> u16 {
 pub const fn entry_height(parts: &Parts) -> u16 {
     match parts.detail.height {
         0..12 => 0,
-        12..22 => 8,
+        12..22 => 9,
         _ => 10,
     }
 }

@@ -199,7 +199,7 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, backup: &BackupView, area: Rect) {
     let path = text::clean(&backup.path.to_string_lossy());
     let path = text::middle(
         &path,
-        usize::from(inner.width.saturating_sub(12)),
+        usize::from(inner.width.saturating_sub(14)),
         canvas.theme.glyphs.ellipsis,
     );
     field(canvas, inner, y, "path", &path, Role::Dim);

@@ -107,7 +107,7 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, job: &JobView, area: Rect) {
     canvas.put(
         inner.x,
         inner.y,
-        10,
+        12,
         job.state.word(),
         canvas.theme.job(job.state),
     );
@@ -154,9 +154,9 @@ fn progress(app: &App, canvas: &mut Canvas<'_>, job: &JobView, inner: Rect, mut 
         let now = &running.now;
         if let Some(share) = running.share() {
             canvas.bar(
-                inner.x + 11,
+                inner.x + 13,
                 y,
-                inner.width.saturating_sub(12).min(40),
+                inner.width.saturating_sub(14).min(40),
                 share,
                 None,
                 Role::Info,

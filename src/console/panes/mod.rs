@@ -120,7 +120,7 @@ fn right(canvas: &mut Canvas<'_>, x: u16, y: u16, width: u16, words: &str, role:
 /// A label and its value on one line of a detail; long values wrap under themselves. Returns the
 /// next free line.
 fn field(canvas: &mut Canvas<'_>, area: Rect, y: u16, label: &str, value: &str, role: Role) -> u16 {
-    const LABEL: u16 = 11;
+    const LABEL: u16 = 13;
     let width = area.width.saturating_sub(LABEL);
     let mut y = y;
     if y < area.bottom() {

@@ -223,7 +223,7 @@ fn detail(
         &reason,
         Role::Text,
     );
-    canvas.put(inner.x, inner.y, 10, state_word(artifact), role);
+    canvas.put(inner.x, inner.y, 12, state_word(artifact), role);
     if let Some(newest) = artifact
         .newest_intact
         .as_deref()

@@ -254,13 +254,14 @@ fn entry_detail(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, area: 
         _ => known(entry.current_until),
     };
     let g = canvas.theme.glyphs;
-    let period = format!("{} {} {until}", known(entry.current_from), g.dash);
-    let mut y = field(canvas, inner, inner.y, "current", &period, Role::Text);
+    let from = known(entry.current_from);
+    let mut y = field(canvas, inner, inner.y, "current from", &from, Role::Text);
+    y = field(canvas, inner, y, "until", &until, Role::Text);
     if !matches!(entry.id, EntryId::Removed(_)) {
-        let mut content = vec![size(entry.size)];
-        if let Some(change) = entry.change {
-            content.push(format!("{} against the older one", signed_size(change)));
-        }
+        let mut content = vec![match entry.change {
+            Some(change) => format!("{} ({})", size(entry.size), signed_size(change)),
+            None => size(entry.size),
+        }];
         if let Some(blocks) = entry.blocks {
             content.push(plural(u64::from(blocks), "block", "blocks"));
         }
@@ -269,7 +270,7 @@ fn entry_detail(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, area: 
     if let Some(agent) = &entry.agent {
         let agent = text::middle(
             &text::clean(agent),
-            usize::from(inner.width.saturating_sub(12)),
+            usize::from(inner.width.saturating_sub(14)),
             g.ellipsis,
         );
         y = field(canvas, inner, y, "agent", &agent, Role::Text);
@@ -277,7 +278,7 @@ fn entry_detail(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, area: 
     if let Some(digest) = entry.sha256 {
         let digest = text::middle(
             &digest.to_string(),
-            usize::from(inner.width.saturating_sub(12)),
+            usize::from(inner.width.saturating_sub(14)),
             g.ellipsis,
         );
         y = field(canvas, inner, y, "sha256", &digest, Role::Dim);

@@ -126,7 +126,13 @@ impl PlanDialog {
     }
 
     pub fn draw(&self, app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
-        let area = centred(screen, 100.min(screen.width), 34.min(screen.height));
+        let width = 100.min(screen.width);
+        let inner_width = usize::from(width.saturating_sub(4));
+        let head = self.head(app, inner_width);
+        let foot = self.foot(app, inner_width);
+        let lines = head.len() + foot.len() + self.plan.steps.len().min(14) + 3;
+        let height = u16::try_from(lines).unwrap_or(u16::MAX);
+        let area = centred(screen, width, height);
         let title = format!("plan {}", self.plan.id.short());
         let role = if self.plan.is_destructive() {
             Role::Warning
@@ -138,8 +144,6 @@ impl PlanDialog {
             return;
         }
         let width = usize::from(inner.width);
-        let head = self.head(app, width);
-        let foot = self.foot(app, width);
         let foot_rows = u16::try_from(foot.len()).unwrap_or(0).min(inner.height);
         let foot_top = inner.bottom() - foot_rows;
         let steps = self.plan.steps.len();

@@ -1,0 +1,20 @@
+//! The console without a terminal: every pane in every state at two sizes as snapshots of text and
+//! styles, and the rules of confirmation, selection, leaving and time.
+
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+#[path = "console/confirm.rs"]
+mod confirm;
+#[path = "support/fixture.rs"]
+mod fixture;
+#[path = "support/headless.rs"]
+mod headless;
+#[path = "console/panes.rs"]
+mod panes;
+#[path = "console/rules.rs"]
+mod rules;

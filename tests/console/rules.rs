@@ -1,0 +1,386 @@
+//! Selection, refusals, leaving, time, and the words that are made from the key table.
+
+use std::time::Duration;
+
+use maifdeck::{
+    console::{
+        backend::JobOutcome,
+        keymap::{Pane, TABLE},
+        message::{Command, Message, Moment},
+        theme::{Theme, ThemeName},
+        widgets::Dialog,
+    },
+    journal::JobState,
+};
+
+use crate::{
+    fixture::{FakeBackend, Shape, name},
+    headless::Headless,
+};
+
+#[test]
+fn keys_and_names_lead_to_every_pane() {
+    let mut console = Headless::open(Shape::Healthy, (80, 24));
+    for (at, pane) in Pane::ALL.into_iter().enumerate() {
+        console.press(&(at + 1).to_string());
+        assert_eq!(console.app.pane, pane);
+        assert!(console.text().contains(pane.names().0) || console.text().contains(pane.names().1));
+    }
+    console.press("]");
+    assert_eq!(console.app.pane, Pane::Overview);
+    console.press("[");
+    assert_eq!(console.app.pane, Pane::Jobs);
+}
+
+#[test]
+fn the_selection_follows_the_artifact_and_not_the_row() {
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    console.press("4 j j j j j");
+    let selected = console.app.selected_artifact().unwrap().name.clone();
+    let mut survey = (**console.app.data.survey.as_ref().unwrap()).clone();
+    survey.artifacts.drain(0..2);
+    console.send(Message::Survey(Ok(Some(survey.into()))));
+    assert_eq!(console.app.selected_artifact().unwrap().name, selected);
+}
+
+#[test]
+fn the_cursor_stays_on_the_first_finding_until_it_is_moved() {
+    let console = Headless::open(Shape::Damaged, (100, 30));
+    assert_eq!(console.app.place().list.selected, 0);
+    assert!(
+        console
+            .app
+            .selected_finding()
+            .unwrap()
+            .message
+            .contains("interrupted")
+    );
+}
+
+#[test]
+fn filtering_is_fuzzy_and_escape_takes_it_away() {
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    console.press("4 / r p t 0 3");
+    let text = console.text();
+    assert!(
+        text.contains("report-2026-03") && !text.contains("sensor-hall"),
+        "{text}"
+    );
+    console.press("enter");
+    assert_eq!(
+        console.app.selected_artifact().unwrap().name,
+        name("report-2026-03")
+    );
+    console.press("esc");
+    assert_eq!(console.app.versions.index.len(), 26);
+    assert_eq!(
+        console.app.selected_artifact().unwrap().name,
+        name("report-2026-03")
+    );
+}
+
+#[test]
+fn a_read_only_console_says_so_and_changes_nothing() {
+    let mut backend = FakeBackend::new(Shape::Damaged);
+    backend.read_only = true;
+    let mut console = Headless::with(backend, Theme::new(ThemeName::Dark, false), (80, 24));
+    assert!(console.text().contains("read-only"));
+    for entry in TABLE.iter().filter(|entry| entry.changes) {
+        for pane in Pane::ALL.into_iter().filter(|pane| entry.panes.has(*pane)) {
+            console.press(&(pane.index() + 1).to_string());
+            let key = console.app.settings.keymap.key(entry.action);
+            console.press(&key);
+            assert!(console.app.dialog.is_none(), "{}", entry.name);
+            assert!(
+                console.text().contains("opened with --read-only"),
+                "{}",
+                entry.name
+            );
+        }
+    }
+    assert!(console.app.running.is_empty());
+}
+
+#[test]
+fn what_is_not_built_yet_says_so() {
+    let mut console = Headless::open(Shape::Damaged, (100, 30));
+    for (keys, words) in [
+        ("1 m", "not built in yet"),
+        ("6 t", "no lease to take over"),
+        ("7 u", "not built in yet"),
+        ("3 j O", "no older intact copy"),
+        ("3 j p esc", ""),
+        ("1 f", "press r"),
+    ] {
+        console.press("esc esc");
+        console.press(keys);
+        assert!(console.text().contains(words), "{keys}: {}", console.text());
+    }
+}
+
+#[test]
+fn a_finding_leads_to_its_subject() {
+    let mut console = Headless::open(Shape::Damaged, (100, 30));
+    console.press("j j j enter");
+    assert_eq!(console.app.pane, Pane::Replicas);
+    assert_eq!(
+        console.app.selected_artifact().unwrap().name,
+        name("prompt-library")
+    );
+    console.press("1 f");
+    console.press("1 j f");
+    let Some(Dialog::Plan(dialog)) = &console.app.dialog else {
+        panic!("no plan")
+    };
+    assert_eq!(
+        dialog.plan.steps.len(),
+        1,
+        "the finding's artifact and no other"
+    );
+}
+
+#[test]
+fn the_version_that_was_current_at_a_time_is_found() {
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    console.press("4 j j j @ C-u");
+    console.type_text("nonsense");
+    console.press("enter");
+    assert!(console.text().contains("not a time"), "{}", console.text());
+    console.press("C-u");
+    console.type_text("yesterday 06:00");
+    console.press("enter");
+    let entry = console.app.selected_entry().unwrap();
+    let time: chrono::DateTime<chrono::Utc> = "2026-03-11T05:00:00Z".parse().unwrap();
+    assert!(entry.current_from.unwrap() <= time && time < entry.current_until.unwrap());
+    console.press("R");
+    assert!(matches!(console.app.dialog, Some(Dialog::Plan(_))));
+}
+
+#[test]
+fn help_and_palette_list_every_action() {
+    let mut console = Headless::open(Shape::Healthy, (120, 70));
+    console.press("?");
+    let help = console.text();
+    for entry in TABLE {
+        assert!(help.contains(entry.name), "help: {}", entry.name);
+    }
+    console.press("esc");
+    for entry in TABLE {
+        console.press(":");
+        console.type_text(entry.name);
+        assert!(
+            console
+                .text()
+                .lines()
+                .any(|l| l.contains(entry.help.split(';').next().unwrap_or(""))
+                    || l.contains(entry.name)),
+            "palette: {}",
+            entry.name
+        );
+        console.press("esc");
+    }
+}
+
+#[test]
+fn the_palette_does_what_the_key_does() {
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    console.press(": c l u s t e r enter");
+    assert_eq!(console.app.pane, Pane::Cluster);
+}
+
+#[test]
+fn leaving_asks_only_when_jobs_run() {
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    console.press("q");
+    assert_eq!(
+        console.asked,
+        [Command::Quit {
+            code: 0,
+            rest: false,
+            silent: false
+        }]
+    );
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    console.press("b C-c");
+    assert!(matches!(console.app.dialog, Some(Dialog::Choice(_))));
+    console.press("enter");
+    assert!(console.asked.is_empty(), "the first choice is to stay");
+    console.press("q down enter");
+    assert_eq!(
+        console.asked,
+        [Command::Quit {
+            code: 0,
+            rest: true,
+            silent: false
+        }]
+    );
+}
+
+#[test]
+fn a_hang_up_leaves_without_a_word_and_a_signal_with_its_code() {
+    for (message, code, silent) in [
+        (Message::HangUp, 129, true),
+        (Message::Terminate, 143, false),
+        (Message::Interrupt, 130, false),
+    ] {
+        let mut console = Headless::open(Shape::Healthy, (100, 30));
+        console.press("5 R");
+        console.send(message);
+        assert_eq!(
+            console.asked,
+            [Command::Quit {
+                code,
+                rest: true,
+                silent
+            }]
+        );
+    }
+}
+
+#[test]
+fn a_job_shows_its_progress_and_its_end() {
+    let mut console = Headless::open(Shape::Damaged, (120, 30));
+    console.press("3 F tab enter");
+    let held = console.backend.held.lock().unwrap().pop().unwrap();
+    held.task.add_bytes(2_000_000);
+    held.task.add_done(2);
+    console.tick(Duration::from_millis(300));
+    assert!(console.text().contains("copying"), "{}", console.text());
+    console.press("7 p");
+    assert!(held.task.snapshot().paused);
+    console.press("p x");
+    assert!(held.task.snapshot().cancelled && !held.task.snapshot().paused);
+    held.done.send_replace(Some(JobOutcome {
+        state: JobState::Cancelled,
+        message: "2 of 9 copied".to_owned(),
+        errors: Vec::new(),
+    }));
+    console.tick(Duration::from_millis(300));
+    assert!(
+        console.text().contains("cancelled, 2 of 9 copied"),
+        "{}",
+        console.text()
+    );
+    assert!(console.app.running.is_empty());
+}
+
+#[test]
+fn a_worker_that_died_is_told() {
+    let mut console = Headless::open(Shape::Damaged, (120, 30));
+    console.press("b");
+    drop(console.backend.held.lock().unwrap().pop());
+    console.tick(Duration::from_millis(300));
+    assert!(
+        console.text().contains("its worker failed"),
+        "{}",
+        console.text()
+    );
+    assert!(console.app.running.is_empty());
+}
+
+#[test]
+fn refreshes_never_overlap_and_rest_while_a_plan_runs() {
+    let mut console = Headless::open(Shape::Damaged, (100, 30));
+    let mut at = Duration::ZERO;
+    let mut tick = |app: &mut maifdeck::console::app::App| {
+        at += Duration::from_secs(2);
+        let moment = Moment {
+            now: app.moment.now,
+            elapsed: at,
+        };
+        maifdeck::console::update::update(app, Message::Tick(moment))
+    };
+    let refreshes = |commands: &[Command]| {
+        commands
+            .iter()
+            .filter(|c| matches!(c, Command::Refresh(_)))
+            .count()
+    };
+    assert_eq!(refreshes(&tick(&mut console.app)), 1);
+    assert_eq!(
+        refreshes(&tick(&mut console.app)),
+        0,
+        "the first has not answered"
+    );
+    console.send(Message::Survey(Ok(None)));
+    assert_eq!(refreshes(&tick(&mut console.app)), 1);
+    console.send(Message::Survey(Ok(None)));
+    console.press("3 F tab enter");
+    assert_eq!(refreshes(&tick(&mut console.app)), 0, "a plan runs");
+}
+
+#[test]
+fn old_data_is_not_called_live() {
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    assert!(console.text().contains("live"));
+    console.app.pending.refresh = true;
+    console.tick(Duration::from_secs(12));
+    assert!(
+        console.text().contains("seen 10 s ago"),
+        "{}",
+        console.text()
+    );
+    console.send(Message::Survey(Err("p1.1: no answer for 7 s".to_owned())));
+    assert!(console.text().contains("no answer"), "{}", console.text());
+    assert!(console.text().contains("1 critical"));
+}
+
+#[test]
+fn an_idle_console_draws_the_same_frame() {
+    let mut console = Headless::open(Shape::Damaged, (100, 30));
+    console.tick(Duration::from_secs(2));
+    let first = console.frame();
+    for _ in 0..5 {
+        console.tick(Duration::from_secs(2));
+    }
+    assert_eq!(first, console.frame());
+}
+
+#[test]
+fn copying_shows_the_text() {
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    console.press("4 y");
+    assert_eq!(console.asked, [Command::Copy("agent-handbook".to_owned())]);
+    assert!(
+        console
+            .text()
+            .contains("sent to the terminal: agent-handbook")
+    );
+}
+
+#[test]
+fn nothing_hidden_reaches_the_screen() {
+    let mut console = Headless::open(Shape::Damaged, (160, 48));
+    console.press("3");
+    assert!(console.text().contains("odd-\\xff-na\\u{1b}me"));
+}
+
+#[test]
+fn a_million_rows_cost_what_the_visible_ones_cost() {
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    let mut survey = (**console.app.data.survey.as_ref().unwrap()).clone();
+    let model = survey.artifacts[0].clone();
+    survey.versions.clear();
+    survey.artifacts = (0..1_000_000)
+        .map(|number| {
+            let mut artifact = model.clone();
+            artifact.name = name(&format!("artifact-{number:07}"));
+            artifact
+        })
+        .collect();
+    console.app.data.survey = None;
+    console.send(Message::Survey(Ok(Some(survey.into()))));
+    console.press("3 G");
+    assert!(console.text().contains("artifact-0999999"));
+    // A frame that touched every row would take seconds here; this one takes milliseconds.
+    let began = std::time::Instant::now();
+    for _ in 0..20 {
+        console.press("up");
+        console.frame();
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}
