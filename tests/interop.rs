@@ -121,7 +121,7 @@ print('ready', flush=True)
         artifact["reference"]["reason"]
             .as_str()
             .unwrap()
-            .contains("written outside")
+            .contains("a writer other than maifdeck")
     );
     let mut got = Vec::new();
     got.write_all(&f.run(&["get", "doc"]).exits(0).stdout)
