@@ -108,8 +108,15 @@ impl<'a> Canvas<'a> {
 
     /// Clears an area and draws a frame with a title around it; returns the inside.
     pub fn frame(&mut self, area: Rect, title: &str, role: Role) -> Rect {
-        let area = area.intersection(self.buffer.area);
-        for position in area.positions() {
+        let screen = self.buffer.area;
+        let area = area.intersection(screen);
+        // A column of air on both sides keeps what lies below apart.
+        let cleared = Rect {
+            x: area.x.saturating_sub(1),
+            width: area.width.saturating_add(2),
+            ..area
+        };
+        for position in cleared.intersection(screen).positions() {
             if let Some(cell) = self.buffer.cell_mut(position) {
                 cell.reset();
             }

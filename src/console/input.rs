@@ -37,9 +37,11 @@ pub fn listen(messages: &Sender<Message>) -> io::Result<()> {
         .spawn(move || {
             for signal in signals.forever() {
                 match signal {
-                    SIGTERM => leave(&sender, Message::Terminate, 143),
-                    SIGHUP => leave(&sender, Message::HangUp, 129),
-                    SIGINT => leave(&sender, Message::Interrupt, 130),
+                    SIGTERM => leave(&sender, Message::Leave(143), 143),
+                    // `kill -HUP` leaves the terminal alive: then it is restored.
+                    SIGHUP if is_hung_up() => leave(&sender, Message::HangUp, 129),
+                    SIGHUP => leave(&sender, Message::Leave(129), 129),
+                    SIGINT => leave(&sender, Message::Leave(130), 130),
                     // The bounded channel may be full of keys; a redraw more or less is no loss.
                     _ => drop(sender.try_send(Message::Continued)),
                 }
@@ -84,6 +86,18 @@ fn wait_for_hang_up() -> bool {
             }
         }
     }
+}
+
+/// Whether the terminal is gone by now.
+fn is_hung_up() -> bool {
+    let stdin = io::stdin();
+    let tty = stdin.as_fd();
+    let mut watched = [PollFd::new(&tty, PollFlags::empty())];
+    let at_once = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    !matches!(poll(&mut watched, Some(&at_once)), Ok(0))
 }
 
 /// Tells the screen's thread to leave, and leaves by itself when that does not happen.

@@ -95,7 +95,8 @@ pub fn parts(pane: Pane, body: Rect) -> Parts {
             let across = body.width >= 120;
             let tiles = match body.height {
                 0..13 => 0,
-                _ if across => 7,
+                13..28 if across => 7,
+                _ if across => 9,
                 13..20 => 6,
                 _ => 8,
             };

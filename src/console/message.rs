@@ -47,9 +47,8 @@ pub enum Message {
     Panicked(String),
     /// The terminal is gone: nothing may be written to it.
     HangUp,
-    Terminate,
-    /// SIGINT from outside; C-c in the terminal arrives as a key.
-    Interrupt,
+    /// A signal asks to leave with this exit code; the terminal is still there.
+    Leave(u8),
     /// SIGCONT: the process was stopped from outside.
     Continued,
 }

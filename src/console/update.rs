@@ -56,13 +56,8 @@ pub fn update(app: &mut App, message: Message) -> Vec<Command> {
             rest: true,
             silent: true,
         }],
-        Message::Terminate => vec![Command::Quit {
-            code: 143,
-            rest: true,
-            silent: false,
-        }],
-        Message::Interrupt => vec![Command::Quit {
-            code: 130,
+        Message::Leave(code) => vec![Command::Quit {
+            code,
             rest: true,
             silent: false,
         }],

@@ -220,8 +220,8 @@ fn leaving_asks_only_when_jobs_run() {
 fn a_hang_up_leaves_without_a_word_and_a_signal_with_its_code() {
     for (message, code, silent) in [
         (Message::HangUp, 129, true),
-        (Message::Terminate, 143, false),
-        (Message::Interrupt, 130, false),
+        (Message::Leave(143), 143, false),
+        (Message::Leave(130), 130, false),
     ] {
         let mut console = Headless::open(Shape::Healthy, (100, 30));
         console.press("5 R");

@@ -166,21 +166,20 @@ fn tiles(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     if area.height < 4 {
         return;
     }
+    let across: u16 = if area.width >= 120 { 4 } else { 2 };
+    let height = if across == 4 {
+        area.height
+    } else {
+        area.height / 2
+    };
+    let rows = usize::from(height.saturating_sub(1));
     let tiles = [
         ("2 Partitions", partitions(app, canvas)),
-        ("3 Replicas", replicas(app, canvas)),
+        ("3 Replicas", replicas(app, canvas, rows)),
         ("4 Versions", versions(app)),
         ("5 Backups", backups(app, canvas)),
     ];
-    let across: u16 = if area.width >= 120 { 4 } else { 2 };
-    let (width, height) = (
-        area.width / across,
-        if across == 4 {
-            area.height
-        } else {
-            area.height / 2
-        },
-    );
+    let width = area.width / across;
     for (at, (name, lines)) in (0u16..).zip(&tiles) {
         let tile = Rect::new(
             area.x + (at % across) * width,
@@ -248,7 +247,7 @@ fn partitions(app: &App, canvas: &Canvas<'_>) -> Lines {
     lines
 }
 
-fn replicas(app: &App, canvas: &Canvas<'_>) -> Lines {
+fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
     let Some(survey) = app.survey() else {
         return vec![one("not seen yet".to_owned(), Role::Dim)];
     };
@@ -260,21 +259,23 @@ fn replicas(app: &App, canvas: &Canvas<'_>) -> Lines {
             } else {
                 canvas.theme.glyphs.warning
             };
-            let words = format!("{glyph} {} {}  ", count(*number), state.word());
+            let words = format!("{glyph} {} {}   ", count(*number), state.word());
             pieces.push((words, canvas.theme.artifact(*state)));
         }
     }
     if pieces.is_empty() {
         pieces.push(("no artifacts".to_owned(), Role::Dim));
     }
-    // Two states a line: a tile is forty columns wide.
-    let mut lines: Lines = pieces.chunks(2).map(<[Piece]>::to_vec).collect();
     let away: Vec<_> = survey
         .volumes
         .iter()
         .filter(|v| !v.state.is_readable())
         .map(|v| &*v.label)
         .collect();
+    // A state a line where there is room, else two.
+    let room = rows.saturating_sub(usize::from(!away.is_empty()));
+    let per_line = if pieces.len() <= room { 1 } else { 2 };
+    let mut lines: Lines = pieces.chunks(per_line).map(<[Piece]>::to_vec).collect();
     if !away.is_empty() {
         lines.insert(
             0,
@@ -321,38 +322,32 @@ fn backups(app: &App, canvas: &Canvas<'_>) -> Lines {
                     one(format!("{} in all", count(backups.len() as u64)), Role::Dim),
                 ];
             };
-            let verified = match good.verified {
-                Some(v) => format!(
-                    "verified {} {} {}",
-                    v.level.word(),
-                    percent(f64::from(v.percent) / 100.0),
-                    ago(app.moment.now, v.at)
+            let (verified, role) = match good.verified {
+                Some(v) => (
+                    format!(
+                        "verified {} {} %, {}",
+                        v.level.word(),
+                        v.percent,
+                        ago(app.moment.now, v.at)
+                    ),
+                    Role::Text,
                 ),
-                None => "not verified yet".to_owned(),
+                None => ("not verified yet".to_owned(), Role::Warning),
             };
+            let complete = format!(
+                "{} complete {}",
+                canvas.theme.glyphs.ok_deep,
+                ago(app.moment.now, good.at)
+            );
             vec![
                 vec![
+                    (complete, Role::Good),
                     (
-                        format!(
-                            "{} last complete {}",
-                            canvas.theme.glyphs.ok_deep,
-                            ago(app.moment.now, good.at)
-                        ),
-                        Role::Good,
-                    ),
-                    (
-                        format!("   {} in all", count(backups.len() as u64)),
+                        format!("  {} in all", count(backups.len() as u64)),
                         Role::Dim,
                     ),
                 ],
-                one(
-                    verified,
-                    if good.verified.is_some() {
-                        Role::Text
-                    } else {
-                        Role::Warning
-                    },
-                ),
+                one(verified, role),
             ]
         }
     }

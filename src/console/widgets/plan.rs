@@ -148,9 +148,14 @@ impl PlanDialog {
         let foot_top = inner.bottom() - foot_rows;
         let steps = self.plan.steps.len();
         // The steps keep three lines; what the plan takes away is told before them.
+        let kept = if steps > 0 {
+            u16::try_from(steps.min(3)).unwrap_or(3) + 1
+        } else {
+            0
+        };
         let head_rows = u16::try_from(head.len())
             .unwrap_or(0)
-            .min((foot_top - inner.y).saturating_sub(if steps > 0 { 4 } else { 0 }));
+            .min((foot_top - inner.y).saturating_sub(kept));
         for (y, line) in (inner.y..inner.y + head_rows).zip(&head) {
             canvas.pieces(inner.x, y, inner.width, line);
         }
