@@ -174,7 +174,13 @@ impl Session {
     /// The terminal was given back: alternate screen left, cursor shown, paste mode off.
     #[track_caller]
     fn is_restored(&self) {
+        // The last bytes may still be on their way from the terminal when the process is gone.
         let shown = self.shown.0.lock().unwrap();
+        let (shown, _) = self
+            .shown
+            .1
+            .wait_timeout_while(shown, PATIENCE, |shown| !shown.closed)
+            .unwrap();
         let sent = String::from_utf8_lossy(&shown.bytes).into_owned();
         for (on, off) in [
             ("\u{1b}[?1049h", "\u{1b}[?1049l"),

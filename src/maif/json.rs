@@ -427,19 +427,45 @@ fn render_float(number: f64, out: &mut String) {
         });
         return;
     }
-    let scientific = format!("{number:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let shortest = shortest(number);
+    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..16).contains(&exponent) {
-        // `Debug` would switch to exponents at other places than Python does.
-        let plain = format!("{number}");
-        out.push_str(&plain);
-        if !plain.contains('.') {
-            out.push_str(".0");
-        }
-    } else {
+    if !(-4..16).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
-        let _ = write!(out, "{digits}e{sign}{:02}", exponent.unsigned_abs());
+        let _ = write!(out, "{mantissa}e{sign}{:02}", exponent.unsigned_abs());
+        return;
+    }
+    if number.is_sign_negative() {
+        out.push('-');
+    }
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let Ok(places) = usize::try_from(exponent) else {
+        out.push_str("0.");
+        (exponent..-1).for_each(|_| out.push('0'));
+        out.push_str(&digits);
+        return;
+    };
+    let padded = format!("{digits:0<width$}", width = places + 2);
+    let (whole, fraction) = padded
+        .split_at_checked(places + 1)
+        .unwrap_or((&padded, "0"));
+    let _ = write!(out, "{whole}.{fraction}");
+}
+
+/// The shortest digits that read back equal, with an exponent: `1.25e-7`.
+///
+/// `{:e}` finds how many digits that takes, but of two candidates that are equally near it takes
+/// the upper one where Python takes the even one. Rounding to that many digits breaks ties to even;
+/// where it does not read back equal there was no tie.
+fn shortest(number: f64) -> String {
+    let found = format!("{number:e}");
+    let mantissa = found.split('e').next().unwrap_or(&found);
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let rounded = format!("{number:.*e}", digits.saturating_sub(1));
+    if rounded.parse() == Ok(number) {
+        rounded
+    } else {
+        found
     }
 }
 
