@@ -5,14 +5,12 @@ use serde_json::{Value, json};
 use super::{
     Context, Exit,
     args::{BackupCommand, Mode},
-    plans,
+    plans, progress,
 };
 use crate::{
     backup,
     plan::RestoreMode,
-    planner,
-    progress::Task,
-    report,
+    planner, report,
     store::{Store, StoreError},
     volume::ArtifactName,
 };
@@ -50,7 +48,7 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
 
 fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
     let began = store.clock().now();
-    let report = backup::create(store, store.clock(), &Task::new())?;
+    let report = progress::shown(context, |task| backup::create(store, store.clock(), task))?;
     let state = if report.skipped.is_empty() {
         "done"
     } else {
@@ -134,7 +132,9 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
 fn verify(context: &Context<'_>, store: &Store, id: &str, quick: bool) -> Result<u8, StoreError> {
     let view = planner::find(store, id)?;
     let directory = &planner::configured(store)?.directory;
-    let report = backup::verify(directory, view.id, quick, store.clock(), &Task::new())?;
+    let report = progress::shown(context, |task| {
+        backup::verify(directory, view.id, quick, store.clock(), task)
+    })?;
     if context.output.is_json() {
         context.output.json(json!({
             "id": view.id, "ok": report.ok, "checked": report.checked,

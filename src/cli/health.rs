@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Context, Exit};
+use super::{Context, Exit, progress};
 use crate::{
     backup::{self, BackupState},
     journal::{JobView, read},
-    progress::Task,
     report,
     store::{Access, Store, StoreError, config::Role},
     survey::{
@@ -16,7 +15,12 @@ use crate::{
 };
 
 /// Surveys the store as a command does.
-fn take(store: &Store, level: Level, names: Vec<ArtifactName>) -> Result<Survey, StoreError> {
+fn take(
+    context: &Context<'_>,
+    store: &Store,
+    level: Level,
+    names: Vec<ArtifactName>,
+) -> Result<Survey, StoreError> {
     let mut names = names;
     names.sort();
     let scope = Scope {
@@ -24,7 +28,7 @@ fn take(store: &Store, level: Level, names: Vec<ArtifactName>) -> Result<Survey,
         names,
         known: Vec::new(),
     };
-    survey::survey(store, &scope, &Task::new())
+    progress::shown(context, |task| survey::survey(store, &scope, task))
 }
 
 /// The exit code that findings give.
@@ -53,7 +57,7 @@ fn print_findings(context: &Context<'_>, findings: &[Finding]) {
 /// `status`
 pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
     let store = context.open(false)?;
-    let mut survey = take(&store, Level::Quick, Vec::new())?;
+    let mut survey = take(context, &store, Level::Quick, Vec::new())?;
     let backups = match &store.config().backup {
         Some(config) => {
             let backups = backup::list(&config.directory)?;
@@ -159,7 +163,7 @@ pub fn replicas(
         .iter()
         .map(|name| context.name(name))
         .collect::<Result<_, _>>()?;
-    let survey = take(&store, level, names.clone())?;
+    let survey = take(context, &store, level, names.clone())?;
     for name in &names {
         if survey.find(name).is_none() {
             return Err(StoreError::NotFound {

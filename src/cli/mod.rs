@@ -11,6 +11,7 @@ mod health;
 mod log;
 mod output;
 mod plans;
+mod progress;
 mod setup;
 
 use std::sync::Arc;

@@ -7,14 +7,13 @@ use serde_json::{Value, json};
 use super::{
     Context, Exit,
     args::{Confirm, JobsCommand, ReplicasCommand, VersionsCommand},
-    confirm,
+    confirm, progress,
 };
 use crate::{
     apply,
     journal::{JobState, JobView, read},
     plan::Plan,
     planner,
-    progress::Task,
     report::{self, stamp},
     store::{Store, StoreError},
     volume::{ArtifactName, VersionId},
@@ -131,7 +130,7 @@ pub fn carry_out(
             confirm::yes()?;
         }
     }
-    let job = apply::apply(store, plan, &Task::new())?;
+    let job = progress::shown(context, |task| apply::apply(store, plan, task))?;
     Ok(report_job(context, &job).max(left))
 }
 
@@ -272,7 +271,7 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
             Ok(Exit::DONE)
         }
         Some(JobsCommand::Resume { id }) => {
-            let job = apply::resume(&store, id)?.run(&Task::new())?;
+            let job = progress::shown(context, |task| apply::resume(&store, id)?.run(task))?;
             Ok(report_job(context, &job))
         }
     }
