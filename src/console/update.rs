@@ -48,7 +48,8 @@ pub fn update(app: &mut App, message: Message) -> Vec<Command> {
         Message::Mouse(event) => mouse(app, event),
         Message::Resize(columns, rows) => {
             app.size = (columns, rows);
-            Vec::new()
+            // Even to the same size: in between it may have been another, and the screen with it.
+            vec![Command::Redraw]
         }
         Message::Tick(moment) => tick(app, moment),
         Message::HangUp => vec![Command::Quit {
