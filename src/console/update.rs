@@ -195,8 +195,11 @@ fn applied(app: &mut App, ticket: Ticket, result: Result<RunningJob, ApplyError>
 
 fn started(app: &mut App, job: RunningJob) -> Vec<Command> {
     app.say(Role::Info, format!("started: {}", text::clean(&job.title)));
+    if job.changes {
+        // The marks were for the plan that now runs.
+        app.marks.clear();
+    }
     app.running.push(Running::new(job));
-    app.marks.clear();
     app.pending.jobs = true;
     vec![Command::Jobs]
 }
