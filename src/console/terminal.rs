@@ -91,7 +91,11 @@ impl Terminal {
     }
 
     pub fn size() -> (u16, u16) {
-        terminal::size().unwrap_or((80, 24))
+        // A serial line or a fresh pseudo-terminal says 0×0.
+        terminal::size()
+            .ok()
+            .filter(|(columns, rows)| *columns > 0 && *rows > 0)
+            .unwrap_or((80, 24))
     }
 
     /// Draws what differs from the last frame, in one synchronized write; nothing when nothing

@@ -48,7 +48,8 @@ pub fn update(app: &mut App, message: Message) -> Vec<Command> {
         Message::Mouse(event) => mouse(app, event),
         Message::Resize(columns, rows) => {
             app.size = (columns, rows);
-            Vec::new()
+            // Even to the same size: in between it may have been another, and the screen with it.
+            vec![Command::Redraw]
         }
         Message::Tick(moment) => tick(app, moment),
         Message::HangUp => vec![Command::Quit {
@@ -194,8 +195,11 @@ fn applied(app: &mut App, ticket: Ticket, result: Result<RunningJob, ApplyError>
 
 fn started(app: &mut App, job: RunningJob) -> Vec<Command> {
     app.say(Role::Info, format!("started: {}", text::clean(&job.title)));
+    if job.changes {
+        // The marks were for the plan that now runs.
+        app.marks.clear();
+    }
     app.running.push(Running::new(job));
-    app.marks.clear();
     app.pending.jobs = true;
     vec![Command::Jobs]
 }

@@ -1,6 +1,6 @@
 //! Why a copy is the right one, in words.
 
-use crate::survey::{ArtifactView, NewestIntact, Reason, Survey, VolumeIndex};
+use crate::survey::{ArtifactState, ArtifactView, NewestIntact, Reason, Survey, VolumeIndex};
 
 /// `p2.2 is ahead: generation 7; p2.1 holds generation 6`. One sentence without a full stop.
 pub fn reason(survey: &Survey, artifact: &ArtifactView) -> String {
@@ -10,6 +10,9 @@ pub fn reason(survey: &Survey, artifact: &ArtifactView) -> String {
                 "no intact copy of the newest generation; the newest intact one is {}",
                 newest_intact(survey, newest)
             ),
+            None if artifact.state == ArtifactState::Unreachable => {
+                "no volume that could hold a copy can be read now".to_owned()
+            }
             None if artifact.vanished => {
                 "no volume has it, and nothing says that it was removed".to_owned()
             }
@@ -75,5 +78,73 @@ fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
         [] => "the others".to_owned(),
         [one] => (*one).to_owned(),
         [some @ .., last] => format!("{} and {last}", some.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::{
+        survey::{Reference, VolumeState, VolumeView},
+        volume::ArtifactName,
+    };
+
+    fn survey() -> Survey {
+        let volume = |label: &str| VolumeView {
+            label: label.into(),
+            partition: 0,
+            path: PathBuf::new(),
+            state: VolumeState::Ok,
+            reason: None,
+            artifacts: 0,
+            current_bytes: 0,
+            versions: 0,
+            versions_bytes: 0,
+            trash_bytes: 0,
+            space: None,
+            other_files: 0,
+        };
+        Survey {
+            volumes: vec![volume("p2.1"), volume("p2.2"), volume("p2.3")],
+            ..Survey::default()
+        }
+    }
+
+    fn words(reason_of: Reason) -> String {
+        let artifact = ArtifactView {
+            name: ArtifactName::new("doc").unwrap(),
+            home: 0,
+            state: ArtifactState::Degraded,
+            removed: false,
+            vanished: false,
+            unsupported: false,
+            reference: Some(Box::new(Reference {
+                volume: VolumeIndex(1),
+                generation: Some(7),
+                reason: reason_of,
+            })),
+            newest_intact: None,
+            copies: Box::default(),
+        };
+        reason(&survey(), &artifact)
+    }
+
+    #[test]
+    fn the_right_copy_is_named_with_its_reason() {
+        let behind = vec![(VolumeIndex(0), 6)];
+        assert_eq!(
+            words(Reason::Newest {
+                generation: 7,
+                behind
+            }),
+            "p2.2 is ahead: generation 7; p2.1 holds generation 6"
+        );
+        let damaged = vec![VolumeIndex(0), VolumeIndex(2)];
+        assert_eq!(
+            words(Reason::Intact { damaged }),
+            "p2.2 is intact; p2.1 and p2.3 of the same generation are not"
+        );
     }
 }

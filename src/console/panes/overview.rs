@@ -204,6 +204,10 @@ fn partitions(app: &App, canvas: &Canvas<'_>) -> Lines {
     let Some(survey) = app.survey() else {
         return vec![one("not seen yet".to_owned(), Role::Dim)];
     };
+    // What cannot be seen is not empty.
+    if !survey.volumes.iter().any(|v| v.state.is_readable()) {
+        return vec![one("no volume can be read".to_owned(), Role::Critical)];
+    }
     let artifacts: u64 = survey.partitions.iter().map(|p| p.artifacts).sum();
     let bytes: u64 = survey.partitions.iter().map(|p| p.bytes).sum();
     let misplaced: u64 = survey.partitions.iter().map(|p| p.misplaced).sum();
@@ -232,18 +236,18 @@ fn partitions(app: &App, canvas: &Canvas<'_>) -> Lines {
             Role::Info,
         ));
     }
+    lines.push(second);
     if let Some((volume, fill)) = fullest {
         let role = if fill >= 0.85 {
             Role::Warning
         } else {
             Role::Dim
         };
-        second.push((
-            format!("   fullest {} {}", volume.label, percent(fill)),
+        lines.push(one(
+            format!("fullest {} {}", volume.label, percent(fill)),
             role,
         ));
     }
-    lines.push(second);
     lines
 }
 
@@ -277,10 +281,16 @@ fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
     let per_line = if pieces.len() <= room { 1 } else { 2 };
     let mut lines: Lines = pieces.chunks(per_line).map(<[Piece]>::to_vec).collect();
     if !away.is_empty() {
-        lines.insert(
-            0,
-            one(format!("not readable: {}", away.join(" ")), Role::Critical),
-        );
+        let words = if away.len() > 3 {
+            format!(
+                "{} of {} volumes unreadable",
+                away.len(),
+                survey.volumes.len()
+            )
+        } else {
+            format!("not readable: {}", away.join(" "))
+        };
+        lines.insert(0, one(words, Role::Critical));
     }
     lines
 }
@@ -323,15 +333,15 @@ fn backups(app: &App, canvas: &Canvas<'_>) -> Lines {
                 ];
             };
             let (verified, role) = match good.verified {
-                Some(v) => (
-                    format!(
-                        "verified {} {} %, {}",
-                        v.level.word(),
-                        v.percent,
-                        ago(app.moment.now, v.at)
-                    ),
-                    Role::Text,
-                ),
+                Some(v) => {
+                    let word = if v.level == Level::Deep {
+                        "verified"
+                    } else {
+                        v.level.word()
+                    };
+                    let words = format!("{word} {} %, {}", v.percent, ago(app.moment.now, v.at));
+                    (words, if v.ok { Role::Text } else { Role::Critical })
+                }
                 None => ("not verified yet".to_owned(), Role::Warning),
             };
             let complete = format!(
@@ -340,14 +350,9 @@ fn backups(app: &App, canvas: &Canvas<'_>) -> Lines {
                 ago(app.moment.now, good.at)
             );
             vec![
-                vec![
-                    (complete, Role::Good),
-                    (
-                        format!("  {} in all", count(backups.len() as u64)),
-                        Role::Dim,
-                    ),
-                ],
+                one(complete, Role::Good),
                 one(verified, role),
+                one(format!("{} in all", count(backups.len() as u64)), Role::Dim),
             ]
         }
     }
