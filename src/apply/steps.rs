@@ -53,10 +53,7 @@ impl Context<'_> {
                 check,
                 expect,
             } => {
-                let wanted = Fingerprint {
-                    size: *size,
-                    check: *check,
-                };
+                let wanted = print(*size, *check);
                 self.put(name, source, wanted, expect)
             }
             Step::Copy {
@@ -67,10 +64,7 @@ impl Context<'_> {
                 check,
                 expect,
             } => {
-                let wanted = Fingerprint {
-                    size: *size,
-                    check: *check,
-                };
+                let wanted = print(*size, *check);
                 self.copy(name, from, to, wanted, expect)
             }
             Step::Version {
@@ -94,10 +88,7 @@ impl Context<'_> {
                 size,
                 check,
             } => {
-                let wanted = Fingerprint {
-                    size: *size,
-                    check: *check,
-                };
+                let wanted = print(*size, *check);
                 self.discard(name, from, wanted)
             }
             Step::Remove { name, expect } => {
@@ -130,10 +121,7 @@ impl Context<'_> {
         } = step
         {
             let path = self.source(name, source)?;
-            let wanted = Fingerprint {
-                size: *size,
-                check: *check,
-            };
+            let wanted = print(*size, *check);
             self.verified(&path, wanted)?;
         }
         Ok(())
@@ -399,6 +387,10 @@ impl Context<'_> {
         })?;
         Ok(Outcome::Done)
     }
+}
+
+const fn print(size: u64, check: Digest) -> Fingerprint {
+    Fingerprint { size, check }
 }
 
 /// Stages the source, keeps what is replaced unless a history holds it, and publishes.

@@ -19,7 +19,7 @@ pub use faults::Planted;
 
 use crate::{
     backup,
-    clock::{ManualClock, SharedClock},
+    clock::ManualClock,
     maif::Digest,
     progress::Task,
     store::{Access, Config, Store, StoreError, commit::Condition, config, grid},
@@ -200,9 +200,4 @@ fn set_time(path: &Path, at: DateTime<Utc>) -> Result<(), StoreError> {
         .and_then(|file| file.set_modified(at.into()))
         .at("set the time of", path)?;
     Ok(())
-}
-
-/// A clock for everything that happens "now" in the playground.
-pub fn clock(now: DateTime<Utc>) -> SharedClock {
-    ManualClock::at(now).shared()
 }

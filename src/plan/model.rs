@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     backup::BackupId,
     maif::Digest,
+    survey::Survey,
     volume::{ArtifactName, VersionId},
 };
 
@@ -212,6 +213,23 @@ pub struct SpaceNeed {
     pub volume: String,
     pub needed: u64,
     pub free: u64,
+}
+
+impl SpaceNeed {
+    /// The volumes that a plan writes to; `needs` are bytes by the survey's volumes.
+    pub fn of(survey: &Survey, needs: &[u64]) -> Vec<Self> {
+        survey
+            .volumes
+            .iter()
+            .zip(needs)
+            .filter(|(_, needed)| **needed > 0)
+            .map(|(volume, needed)| Self {
+                volume: volume.label.to_string(),
+                needed: *needed,
+                free: volume.space.map_or(0, |space| space.free),
+            })
+            .collect()
+    }
 }
 
 /// A plan in numbers. Bytes are those written.

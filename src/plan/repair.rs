@@ -48,17 +48,7 @@ pub fn repair(survey: &Survey, store: &str, choice: &Choice<'_>, now: DateTime<U
             n => format!("{n} copies on {label}: the volume cannot be used"),
         });
     }
-    draft.summary.space = survey
-        .volumes
-        .iter()
-        .zip(&draft.needs)
-        .filter(|(_, needed)| **needed > 0)
-        .map(|(volume, needed)| SpaceNeed {
-            volume: volume.label.to_string(),
-            needed: *needed,
-            free: volume.space.map_or(0, |space| space.free),
-        })
-        .collect();
+    draft.summary.space = SpaceNeed::of(survey, &draft.needs);
     let intent = Intent::Repair {
         names: choice.names.to_vec(),
         accept_older: choice.accept_older,

@@ -107,17 +107,7 @@ pub fn restore_backup(
             draft.remove(artifact);
         }
     }
-    draft.summary.space = survey
-        .volumes
-        .iter()
-        .zip(&draft.needs)
-        .filter(|(_, needed)| **needed > 0)
-        .map(|(volume, needed)| SpaceNeed {
-            volume: volume.label.to_string(),
-            needed: *needed,
-            free: volume.space.map_or(0, |space| space.free),
-        })
-        .collect();
+    draft.summary.space = SpaceNeed::of(survey, &draft.needs);
     let intent = Intent::BackupRestore {
         backup: choice.backup,
         mode: choice.mode,
