@@ -17,7 +17,11 @@ use maifdeck::{
     clock::{Clock, ManualClock, SharedClock},
     maif::{Agent, BlockType, Digest, NewBlock, SigningKey, Sources, json, uuid4, write},
     progress::Task,
-    store::{Access, Config, Store, StoreError, commit::Condition, grid},
+    store::{
+        Access, Config, Store, StoreError,
+        commit::{Condition, PutRequest},
+        grid,
+    },
     volume::{ArtifactName, dir::rename_new},
 };
 use sha2::{Digest as _, Sha256};
@@ -67,7 +71,13 @@ impl Fixture {
         let sha256 = digest(&source);
         let name = ArtifactName::new(name).unwrap();
         self.store
-            .put(&name, &source, sha256, Condition::Always, &|_| Ok(()))
+            .put(PutRequest {
+                name: &name,
+                source: &source,
+                sha256,
+                condition: Condition::Always,
+                guard: &|_| Ok(()),
+            })
             .unwrap();
         self.later();
     }

@@ -172,7 +172,7 @@ fn merge_and_names_leave_the_rest_alone() {
 fn a_killed_restore_resumes_to_the_same_end() {
     for point in [
         "apply.journalled",
-        "apply.step-done",
+        "apply.batch-done",
         "archive.linked",
         "publish.renamed",
     ] {

@@ -208,33 +208,64 @@ fn what_runs_is_the_plan_that_was_shown() {
 
 #[test]
 fn a_killed_repair_is_interrupted_and_resumes_to_the_same_end() {
+    for point in [
+        "apply.journalled=kill",
+        "stage.written=kill@3",
+        "batch.sync=kill",
+        "publish.before-rename=kill@2",
+        "publish.renamed=kill@4",
+        "publish.synced=kill",
+        "apply.batch-done=kill",
+    ] {
+        let f = damaged_in_b();
+        let killed = f
+            .command(&["replicas", "repair", "--yes"])
+            .env("MAIFDECK_FAULT", point)
+            .output()
+            .unwrap();
+        assert_eq!(killed.status.code(), None, "{point} was not passed");
+        let jobs = f.run(&["jobs", "--json"]).exits(0).json();
+        assert_eq!(jobs["jobs"][0]["state"], "interrupted");
+        let id = jobs["jobs"][0]["id"].as_str().unwrap().to_owned();
+        f.run(&["jobs", "resume", &id]).exits(0);
+        let jobs = f.run(&["jobs", "--json"]).exits(0).json();
+        assert_eq!(jobs["jobs"][0]["state"], "done", "{point}");
+        assert_eq!(states(&f)["ok"], 4, "{point}");
+        f.run(&["jobs", "resume", &id]).exits(2);
+        // The damaged copies wait in the trash; nothing was destroyed.
+        assert!(in_trash(&f) >= 4, "{point}");
+    }
+}
+
+#[test]
+fn a_batch_whose_sync_fails_is_staged_again_file_by_file() {
+    let f = damaged_in_b();
+    let repaired = f
+        .command(&["replicas", "repair", "--yes"])
+        .env("MAIFDECK_FAULT", "batch.sync=eio")
+        .output()
+        .unwrap();
+    support::Run::from(repaired).exits(0);
+    assert_eq!(states(&f)["ok"], 4);
+    let left = fs::read_dir(f.path("b/p1/.maifdeck/tmp")).unwrap().count();
+    assert_eq!(left, 0, "what was staged first was given back");
+}
+
+/// Four artifacts, each damaged on the second replica.
+fn damaged_in_b() -> Fixture {
     let f = Fixture::grid(1, 3);
     for n in 0..4 {
         f.run(&["put", &format!("doc-{n}"), "--text", "x"]).exits(0);
         flip(&f, &format!("b/p1/doc-{n}.maif"));
     }
-    let killed = f
-        .command(&["replicas", "repair", "--yes"])
-        .env("MAIFDECK_FAULT", "apply.step-done=kill@2")
-        .output()
-        .unwrap();
-    assert_eq!(killed.status.code(), None);
-    let jobs = f.run(&["jobs", "--json"]).exits(0).json();
-    assert_eq!(jobs["jobs"][0]["state"], "interrupted");
-    let id = jobs["jobs"][0]["id"].as_str().unwrap().to_owned();
-    f.run(&["jobs", "resume", &id]).exits(0);
-    assert_eq!(
-        f.run(&["jobs", "--json"]).json()["jobs"][0]["state"],
-        "done"
-    );
-    assert_eq!(states(&f)["ok"], 4);
-    f.run(&["jobs", "resume", &id]).exits(2);
-    // The damaged copies wait in the trash; nothing was destroyed.
-    let trash = walkdir::WalkDir::new(f.path("b/p1/.maifdeck/trash"))
+    f
+}
+
+fn in_trash(f: &Fixture) -> usize {
+    walkdir::WalkDir::new(f.path("b/p1/.maifdeck/trash"))
         .into_iter()
         .filter(|e| e.as_ref().unwrap().file_type().is_file())
-        .count();
-    assert!(trash >= 4);
+        .count()
 }
 
 #[test]

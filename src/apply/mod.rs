@@ -1,9 +1,12 @@
 //! Plan → done: exactly the plan that was confirmed, step by step, journalled, cancellable between
 //! two steps, resumable. A step whose expectation no longer holds is refused, and the others go on.
 
+mod copies;
+mod put;
 mod steps;
 
 use std::{
+    cell::RefCell,
     collections::BTreeSet,
     time::{Duration, Instant},
 };
@@ -17,11 +20,8 @@ use crate::{
     plan::{Intent, Plan},
     progress::Task,
     store::{Slot, Store, StoreError, hold},
-    volume::{Lane, LockMode, fault, lock::host},
+    volume::{Dir, Lane, LockMode, fault, lock::host},
 };
-
-/// The journal is made durable after so many steps, and at the end.
-const BATCH: usize = 256;
 
 /// A job whose locks are held and whose journal is open: ready to run.
 #[derive(Debug)]
@@ -160,12 +160,16 @@ fn check(store: &Store, plan: &Plan) -> Result<(), StoreError> {
 }
 
 /// Restores keep all other writers out; repairs only other bulk work.
-fn lock(store: &Store, plan: &Plan) -> Result<hold::Held, StoreError> {
-    let slots: Vec<&Slot> = store.slots().iter().filter(|s| s.is_writable()).collect();
-    let mode = match plan.intent {
+const fn lock_mode(intent: &Intent) -> LockMode {
+    match intent {
         Intent::BackupRestore { .. } => LockMode::Exclusive,
         _ => LockMode::Shared,
-    };
+    }
+}
+
+fn lock(store: &Store, plan: &Plan) -> Result<hold::Held, StoreError> {
+    let slots: Vec<&Slot> = store.slots().iter().filter(|s| s.is_writable()).collect();
+    let mode = lock_mode(&plan.intent);
     let held = hold::hold_store(store, &slots, mode)?;
     if mode == LockMode::Exclusive {
         // Nobody else stages now, so what lies there was left by a crash.
@@ -193,6 +197,7 @@ fn run(
         store: &store,
         job: journal.id(),
         task,
+        sources: RefCell::default(),
     };
     if matches!(plan.intent, Intent::BackupRestore { .. }) {
         // A backup that turns out damaged half-way would leave a store that never was.
@@ -200,32 +205,39 @@ fn run(
         for (number, step) in plan.steps.iter().enumerate() {
             if !done.contains(&number) {
                 task.checkpoint()?;
-                context.check_source(step)?;
+                context.check_source(number, step)?;
             }
         }
         task.phase("applying");
     }
+    // Listing `versions/` for each artifact would grow with the square of the store.
+    let _indexed = (lock_mode(&plan.intent) == LockMode::Exclusive)
+        .then(|| Indexed::begin(&store))
+        .transpose()?;
     let mut failed = 0u64;
     let mut cancelled = false;
-    for (number, step) in plan.steps.iter().enumerate() {
-        if done.contains(&number) {
-            continue;
-        }
+    let size = copies::batch_size(&store);
+    let mut next = 0;
+    loop {
+        let batch = copies::run_of(&plan.steps, next, size, |number| done.contains(&number));
+        let Some((last, _)) = batch.last() else { break };
+        next = last + 1;
         if task.checkpoint().is_err() {
             cancelled = true;
             break;
         }
-        let outcome = match context.run(step) {
-            Ok(outcome) => outcome,
-            Err(error) => {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for ((number, step), result) in batch.iter().zip(context.run_all(&batch)) {
+            let outcome = result.unwrap_or_else(|error| {
                 failed += 1;
                 task.add_failed(1);
                 Outcome::Failed(format!("{}: {error}", steps::words(step)))
-            }
-        };
-        task.add_done(1);
-        fault::point("apply.step-done").map_err(|error| StoreError::Failed(error.to_string()))?;
-        journal.step(number, &outcome, (number + 1) % BATCH == 0)?;
+            });
+            task.add_done(1);
+            outcomes.push((*number, outcome));
+        }
+        fault::point("apply.batch-done").map_err(|error| StoreError::Failed(error.to_string()))?;
+        journal.steps(&outcomes)?;
     }
     task.flush();
     let state = match (cancelled, failed) {
@@ -271,4 +283,31 @@ pub fn took(job: &JobView) -> Duration {
     job.ended
         .and_then(|ended| (ended - job.started).to_std().ok())
         .unwrap_or_default()
+}
+
+/// Histories listed once, as long as this lives.
+struct Indexed<'a>(&'a Store);
+
+impl<'a> Indexed<'a> {
+    fn begin(store: &'a Store) -> Result<Self, StoreError> {
+        let indexed = Self(store);
+        let pending: Vec<_> = store
+            .slots()
+            .iter()
+            .filter(|slot| slot.is_writable())
+            .map(|slot| slot.volume.start(Lane::Bulk, Dir::index_histories))
+            .collect();
+        for pending in pending {
+            pending.wait()?;
+        }
+        Ok(indexed)
+    }
+}
+
+impl Drop for Indexed<'_> {
+    fn drop(&mut self) {
+        for slot in self.0.slots() {
+            slot.volume.dir().forget_histories();
+        }
+    }
 }

@@ -1,26 +1,24 @@
 //! What each kind of step does: check what it expects, do it, read back what it made.
 
 use std::{
+    cell::RefCell,
+    collections::HashMap,
     fs::File,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
+use super::put::Wanted;
 use crate::{
     backup::{self, BackupId},
     journal::model::Outcome,
     maif::{Digest, Verdict, verify},
     plan::{Expectations, Expected, Source, Step},
     progress::Task,
-    store::{
-        Slot, Store, StoreError,
-        commit::Condition,
-        hold,
-        peek::{Peek, peek_all},
-    },
+    store::{Slot, Store, StoreError, hold, peek::Peek},
     volume::{
-        ArtifactName, At, Dir, Fingerprint, Lane, LockMode, Pulse, Record, VersionId, VersionKind,
-        VolumeError, dir, version,
+        ArtifactName, At, Fingerprint, Lane, LockMode, Pulse, VersionKind, VolumeError, dir,
+        version,
     },
 };
 
@@ -28,6 +26,8 @@ pub struct Context<'a> {
     pub store: &'a Store,
     pub job: &'a str,
     pub task: &'a Task,
+    /// Digests of sources that were verified, by the number of their step.
+    pub sources: RefCell<HashMap<usize, Digest>>,
 }
 
 /// A step in a few words, for errors.
@@ -46,42 +46,10 @@ pub fn words(step: &Step) -> String {
 impl Context<'_> {
     pub fn run(&self, step: &Step) -> Result<Outcome, StoreError> {
         match step {
-            Step::Put {
-                name,
-                source,
-                size,
-                check,
-                expect,
-            } => {
-                let wanted = print(*size, *check);
-                self.put(name, source, wanted, expect)
-            }
-            Step::Copy {
-                name,
-                from,
-                to,
-                size,
-                check,
-                expect,
-            } => {
-                let wanted = print(*size, *check);
-                self.copy(name, from, to, wanted, expect)
-            }
-            Step::Version {
-                name,
-                id,
-                removal,
-                source,
-                to,
-                ..
-            } => {
-                let kind = if *removal {
-                    VersionKind::Removal
-                } else {
-                    VersionKind::Copy
-                };
-                self.version(name, *id, kind, source, to)
-            }
+            Step::Put { .. } | Step::Copy { .. } | Step::Version { .. } => self
+                .run_all(&[(0, step)])
+                .pop()
+                .unwrap_or(Ok(Outcome::Already)),
             Step::Discard {
                 name,
                 from,
@@ -110,8 +78,39 @@ impl Context<'_> {
         }
     }
 
+    /// Does steps of one kind together; an answer each, in the same order.
+    pub fn run_all(&self, steps: &[(usize, &Step)]) -> Vec<Result<Outcome, StoreError>> {
+        let puts: Vec<Wanted<'_>> = steps
+            .iter()
+            .filter_map(|(number, step)| match step {
+                Step::Put {
+                    name,
+                    source,
+                    size,
+                    check,
+                    expect,
+                } => Some(Wanted {
+                    number: *number,
+                    name,
+                    source,
+                    fingerprint: print(*size, *check),
+                    expect,
+                }),
+                _ => None,
+            })
+            .collect();
+        match steps.first() {
+            Some((_, Step::Put { .. })) => self.put_all(&puts),
+            Some((_, Step::Copy { .. } | Step::Version { .. })) => {
+                let steps: Vec<&Step> = steps.iter().map(|(_, step)| *step).collect();
+                self.copy_all(&steps)
+            }
+            _ => steps.iter().map(|(_, step)| self.run(step)).collect(),
+        }
+    }
+
     /// Verifies what a step will read, before any step of its plan changes anything.
-    pub fn check_source(&self, step: &Step) -> Result<(), StoreError> {
+    pub fn check_source(&self, number: usize, step: &Step) -> Result<(), StoreError> {
         if let Step::Put {
             name,
             source,
@@ -121,13 +120,29 @@ impl Context<'_> {
         } = step
         {
             let path = self.source(name, source)?;
-            let wanted = print(*size, *check);
-            self.verified(&path, wanted)?;
+            self.verified_once(number, &path, print(*size, *check))?;
         }
         Ok(())
     }
 
-    fn slot(&self, label: &str) -> Result<&Slot, StoreError> {
+    /// Like [`Self::verified`], but a source that was verified in this job is not read again: its
+    /// digest is checked where it is staged.
+    pub fn verified_once(
+        &self,
+        number: usize,
+        path: &Path,
+        wanted: Fingerprint,
+    ) -> Result<Digest, StoreError> {
+        let known = self.sources.borrow().get(&number).copied();
+        if let Some(sha256) = known {
+            return Ok(sha256);
+        }
+        let sha256 = self.verified(path, wanted)?;
+        self.sources.borrow_mut().insert(number, sha256);
+        Ok(sha256)
+    }
+
+    pub fn slot(&self, label: &str) -> Result<&Slot, StoreError> {
         let slot = self
             .store
             .slot(label)
@@ -140,7 +155,7 @@ impl Context<'_> {
     }
 
     /// The path of a source; the bytes there are verified before they are used.
-    fn source(&self, name: &ArtifactName, source: &Source) -> Result<PathBuf, StoreError> {
+    pub fn source(&self, name: &ArtifactName, source: &Source) -> Result<PathBuf, StoreError> {
         Ok(match source {
             Source::Copy { volume } => self.slot(volume)?.volume.path().join(name.file_name()),
             Source::Version { volume, name, id } => self
@@ -163,8 +178,26 @@ impl Context<'_> {
         })
     }
 
+    /// The path of a version's source: a removal lies beside the copies of the same history.
+    pub fn version_source(
+        &self,
+        name: &ArtifactName,
+        source: &Source,
+        kind: VersionKind,
+    ) -> Result<PathBuf, StoreError> {
+        match (kind, source) {
+            (VersionKind::Removal, Source::Version { volume, name, id }) => Ok(self
+                .slot(volume)?
+                .volume
+                .path()
+                .join(dir::VERSIONS)
+                .join(version::file_name(name, *id, kind))),
+            _ => self.source(name, source),
+        }
+    }
+
     /// Verifies a source and makes sure that it is the one that was planned.
-    fn verified(&self, path: &Path, wanted: Fingerprint) -> Result<Digest, StoreError> {
+    pub fn verified(&self, path: &Path, wanted: Fingerprint) -> Result<Digest, StoreError> {
         let file = dir::open(path).at("open", path)?;
         let (found, ..) = Fingerprint::read(&file).at("read", path)?;
         if found != wanted {
@@ -187,47 +220,8 @@ impl Context<'_> {
         }
     }
 
-    fn put(
-        &self,
-        name: &ArtifactName,
-        source: &Source,
-        wanted: Fingerprint,
-        expect: &Expectations,
-    ) -> Result<Outcome, StoreError> {
-        let slots: Vec<&Slot> = self
-            .store
-            .replicas(self.store.home(name))
-            .filter(|slot| slot.is_writable())
-            .collect();
-        let everywhere = peek_all(&slots, name).iter().all(|peek| {
-            peek.as_ref().is_ok_and(|peek| {
-                peek.found
-                    .as_ref()
-                    .is_some_and(|found| found.fingerprint == wanted)
-            })
-        });
-        let agreed = self.store.judge(name).1.state == crate::store::state::ArtifactState::Ok;
-        if everywhere && agreed {
-            return Ok(Outcome::Already);
-        }
-        // A source on a volume that this very step replaces is read before that, through a copy.
-        let path = self.source(name, source)?;
-        let sha256 = self.verified(&path, wanted)?;
-        let committed = self
-            .store
-            .put(name, &path, sha256, Condition::Always, &|peeks| {
-                holds(expect, Some(wanted), peeks)
-            })?;
-        let written = committed.copies.iter().filter(|c| c.result.is_ok()).count() as u64;
-        self.task.add_bytes(wanted.size * written);
-        for slot in &slots {
-            self.read_back(slot, name, sha256)?;
-        }
-        Ok(Outcome::Done)
-    }
-
     /// Reads a copy back from its volume, every byte.
-    fn read_back(
+    pub fn read_back(
         &self,
         slot: &Slot,
         name: &ArtifactName,
@@ -248,83 +242,6 @@ impl Context<'_> {
             class: "read-back".to_owned(),
             problem: "it does not hold what was written to it".to_owned(),
         })
-    }
-
-    fn copy(
-        &self,
-        name: &ArtifactName,
-        from: &str,
-        to: &str,
-        wanted: Fingerprint,
-        expect: &Expected,
-    ) -> Result<Outcome, StoreError> {
-        let (source, target) = (self.slot(from)?, self.slot(to)?);
-        let mut slots = vec![source, target];
-        slots.sort_by_key(|slot| {
-            self.store
-                .slots()
-                .iter()
-                .position(|other| other.label() == slot.label())
-        });
-        let _held = hold::hold_name(self.store, &slots, name, LockMode::Exclusive)?;
-        let peeks = peek_all(&[source, target], name)
-            .into_iter()
-            .collect::<Result<Vec<_>, _>>()?;
-        let [there, here] = peeks.as_slice() else {
-            return Err(StoreError::Failed("a volume did not answer".to_owned()));
-        };
-        let record = there.found.as_ref().and_then(|found| found.record);
-        let path = source.volume.path().join(name.file_name());
-        let sha256 = self.verified(&path, wanted)?;
-        // A flipped bit leaves the fingerprint as it was: only the bytes say that it is done.
-        let looks_done = here
-            .found
-            .as_ref()
-            .is_some_and(|found| found.fingerprint == wanted && found.record == record);
-        if looks_done && self.read_back(target, name, sha256).is_ok() {
-            return Ok(Outcome::Already);
-        }
-        expected(expect, to, here)?;
-        let (owned, job) = (name.clone(), self.job.to_owned());
-        target.volume.run(Lane::Bulk, move |dir, pulse| {
-            replace(dir, &owned, &path, record, sha256, &job, pulse)
-        })?;
-        self.task.add_bytes(wanted.size);
-        self.read_back(target, name, sha256)?;
-        Ok(Outcome::Done)
-    }
-
-    fn version(
-        &self,
-        name: &ArtifactName,
-        id: VersionId,
-        kind: VersionKind,
-        source: &Source,
-        to: &str,
-    ) -> Result<Outcome, StoreError> {
-        let target = self.slot(to)?;
-        let from = match (kind, source) {
-            (VersionKind::Removal, Source::Version { volume, name, id }) => self
-                .slot(volume)?
-                .volume
-                .path()
-                .join(dir::VERSIONS)
-                .join(version::file_name(name, *id, kind)),
-            _ => self.source(name, source)?,
-        };
-        let _held = hold::hold_name(self.store, &[target], name, LockMode::Exclusive)?;
-        let name = name.clone();
-        let outcome = target.volume.run(Lane::Bulk, move |dir, pulse| {
-            let path = dir.version_path(&name, id, kind);
-            if path.symlink_metadata().is_ok() {
-                return Ok(Outcome::Already);
-            }
-            dir.ensure_versions()?;
-            dir.copy_new(&from, &path, pulse)?;
-            dir::sync_directory(&dir.versions())?;
-            Ok(Outcome::Done)
-        })?;
-        Ok(outcome)
     }
 
     /// Renames a sealed backup into the backups' trash, where it waits for the undo window.
@@ -393,48 +310,6 @@ const fn print(size: u64, check: Digest) -> Fingerprint {
     Fingerprint { size, check }
 }
 
-/// Stages the source, keeps what is replaced unless a history holds it, and publishes.
-fn replace(
-    dir: &Dir,
-    name: &ArtifactName,
-    source: &Path,
-    record: Option<Record>,
-    sha256: Digest,
-    job: &str,
-    pulse: &Pulse,
-) -> Result<(), VolumeError> {
-    let mut file = dir::open(source).at("open", source)?;
-    let keep = record.map(|record| move |_| record);
-    let staged = dir.stage(
-        &mut file,
-        keep.as_ref()
-            .map(|keep| keep as &dyn Fn(Fingerprint) -> Record),
-        true,
-        pulse,
-    )?;
-    if staged.sha256 != sha256 {
-        std::fs::remove_file(&staged.path).at("remove", &staged.path)?;
-        return Err(VolumeError::Changed {
-            path: source.to_owned(),
-        });
-    }
-    let current = dir.copy_path(name);
-    let mut in_history = false;
-    if current.symlink_metadata().is_ok() {
-        for version in dir.history(name)? {
-            let kept = dir.version_path(name, version.id, VersionKind::Copy);
-            if version.kind == VersionKind::Copy && dir::same_bytes(&current, &kept, pulse)? {
-                in_history = true;
-                break;
-            }
-        }
-        if !in_history {
-            dir.keep_in_trash(name, job, pulse)?;
-        }
-    }
-    dir.publish(&staged, name)
-}
-
 fn digest(file: &File, pulse: &Pulse) -> std::io::Result<Digest> {
     use std::io::Read;
 
@@ -454,7 +329,7 @@ fn digest(file: &File, pulse: &Pulse) -> std::io::Result<Digest> {
 
 /// Whether every replica holds what the step expects, or its result already: a step that was cut
 /// off between two replicas goes on.
-fn holds(
+pub fn holds(
     expect: &Expectations,
     result: Option<Fingerprint>,
     peeks: &[(&str, &Peek)],
@@ -465,14 +340,18 @@ fn holds(
             continue;
         }
         if let Some((_, wanted)) = expect.iter().find(|(l, _)| l == label) {
-            expected(wanted, label, peek)?;
+            expected(wanted, label, found)?;
         }
     }
     Ok(())
 }
 
-fn expected(expect: &Expected, label: &str, peek: &Peek) -> Result<(), StoreError> {
-    let found = peek.found.as_ref().map(|found| found.fingerprint);
+/// Whether a copy is what the step expects.
+pub fn expected(
+    expect: &Expected,
+    label: &str,
+    found: Option<Fingerprint>,
+) -> Result<(), StoreError> {
     let fits = match expect {
         Expected::Anything => true,
         Expected::Absent => found.is_none(),

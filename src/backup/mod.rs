@@ -6,7 +6,6 @@
 mod base;
 mod copy;
 mod create;
-mod durable;
 mod history;
 pub mod manifest;
 pub mod model;

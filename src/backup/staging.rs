@@ -18,7 +18,6 @@ use chrono::{DateTime, Utc};
 use super::{
     base::{Base, Link},
     copy::verify_file,
-    durable::Durability,
     manifest::{self, Entry, Header},
     model::BackupId,
     sweep::{remove_files, remove_tree, sweep},
@@ -29,7 +28,7 @@ use crate::{
     progress::Task,
     store::StoreError,
     volume::{
-        At, Lane, Lock, Volume,
+        At, BatchSync, Lane, Lock, Pulse, Volume, VolumeError,
         dir::{OWN, rename_new, sync_directory},
         fault,
     },
@@ -46,7 +45,8 @@ pub(super) struct Staging {
     volume: Volume,
     id: BackupId,
     root: PathBuf,
-    durability: Durability,
+    /// `None`: each file is synced by itself.
+    batch: Option<BatchSync>,
     spool: Vec<u8>,
     unsynced: u64,
     /// Directories that exist already.
@@ -93,7 +93,7 @@ impl Staging {
             volume,
             id,
             root,
-            durability: Durability::EachFile,
+            batch: None,
             spool: Vec::new(),
             unsynced: 0,
             made: Vec::new(),
@@ -101,8 +101,8 @@ impl Staging {
             _directory_lock: directory_lock,
         };
         match staging.found() {
-            Ok(durability) => {
-                staging.durability = durability;
+            Ok(batch) => {
+                staging.batch = batch;
                 Ok(staging)
             }
             Err(error) => {
@@ -113,12 +113,12 @@ impl Staging {
     }
 
     /// Creates the directory and finds out how files become durable there.
-    fn found(&self) -> Result<Durability, StoreError> {
+    fn found(&self) -> Result<Option<BatchSync>, StoreError> {
         let own = self.root.join(OWN);
         Ok(self.volume.run(Lane::Short, move |dir, _| {
             fs::create_dir_all(&own).at("create", &own)?;
             fault::point("backup.staging").at("create", &own)?;
-            Durability::of(dir.path())
+            BatchSync::open(dir.path())
         })?)
     }
 
@@ -215,7 +215,7 @@ impl Staging {
         task: &Task,
     ) -> Result<Verification, StoreError> {
         let path = path.under(&self.root);
-        let each = matches!(self.durability, Durability::EachFile);
+        let each = self.batch.is_none();
         let task = task.clone();
         Ok(self.volume.run(Lane::Bulk, move |_, pulse| {
             file.set_modified(modified).at("set the time of", &path)?;
@@ -274,10 +274,14 @@ impl Staging {
     /// Makes what was written so far durable.
     fn sync(&mut self) -> Result<(), StoreError> {
         self.unsynced = 0;
-        let (root, durability) = (self.root.clone(), self.durability.clone());
+        let (root, batch) = (self.root.clone(), self.batch.clone());
         Ok(self.volume.run(Lane::Bulk, move |_, pulse| {
             fault::point("backup.sync").at("sync", &root)?;
-            durability.sync(&root, pulse)
+            match batch {
+                Some(batch) => batch.sync(&root),
+                // The files are synced one by one; what is left are the directories.
+                None => sync_directories(&root, pulse),
+            }
         })?)
     }
 
@@ -336,4 +340,15 @@ impl Staging {
             tracing::warn!(%error, "an unfinished backup stays until the next one");
         }
     }
+}
+
+fn sync_directories(root: &Path, pulse: &Pulse) -> Result<(), VolumeError> {
+    walkdir::WalkDir::new(root)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_dir())
+        .try_for_each(|entry| {
+            pulse.beat();
+            sync_directory(entry.path())
+        })
 }

@@ -17,7 +17,7 @@ use crate::{
     report::{self, stamp},
     store::{
         Slot, Store, StoreError,
-        commit::{Committed, Condition},
+        commit::{Committed, Condition, PutRequest},
         fetch, hold,
         prepare::{self, Input},
     },
@@ -51,13 +51,13 @@ pub fn put(context: &Context<'_>, put: &Put) -> Result<u8, StoreError> {
     let store = context.open(true)?;
     store.require_write()?;
     let prepared = prepare::prepare(input, &store.config().sign, store.clock().as_ref())?;
-    let committed = store.put(
-        &name,
-        prepared.file.path(),
-        prepared.sha256,
+    let committed = store.put(PutRequest {
+        name: &name,
+        source: prepared.file.path(),
+        sha256: prepared.sha256,
         condition,
-        &|_| Ok(()),
-    )?;
+        guard: &|_| Ok(()),
+    })?;
     Ok(report_change(context, &committed, "stored"))
 }
 

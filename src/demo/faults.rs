@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use super::content::ArtifactPlan;
 use crate::{
     store::{Slot, Store, StoreError},
-    volume::{ArtifactName, At, Lane, Record, Staged, VersionKind, VolumeError},
+    volume::{ArtifactName, At, Durable, Lane, Record, Staged, VersionKind, VolumeError},
 };
 
 /// A fault that was planted.
@@ -206,8 +206,9 @@ fn diverge(
             fingerprint,
         };
         let mut source = fs::File::open(&path).at("open", &path)?;
-        let staged: Staged = dir.stage(&mut source, Some(&record), true, pulse)?;
-        dir.publish(&staged, &name)
+        let staged: Staged = dir.stage(&mut source, Some(&record), Durable::Now, pulse)?;
+        dir.publish(&staged, &name)?;
+        dir.settle_record(&staged, &name)
     })?;
     Ok(())
 }

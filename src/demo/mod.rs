@@ -22,7 +22,11 @@ use crate::{
     clock::ManualClock,
     maif::Digest,
     progress::Task,
-    store::{Access, Config, Store, StoreError, commit::Condition, config, grid},
+    store::{
+        Access, Config, Store, StoreError,
+        commit::{Condition, PutRequest},
+        config, grid,
+    },
     volume::{ArtifactName, At},
 };
 
@@ -185,7 +189,13 @@ fn save(
     sha256: Digest,
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    store.put(name, file, sha256, Condition::Always, &|_| Ok(()))?;
+    store.put(PutRequest {
+        name,
+        source: file,
+        sha256,
+        condition: Condition::Always,
+        guard: &|_| Ok(()),
+    })?;
     for slot in store.replicas(store.home(name)) {
         let path = slot.volume.path().join(name.file_name());
         set_time(&path, at)?;

@@ -35,7 +35,7 @@ impl Journal {
             .path()
             .join(format!(".maifdeck/journal/{}.jsonl", header.id));
         let journal = Self::open(slot, path, header.id.clone(), true)?;
-        journal.append(&Event::Begin(Box::new(header.clone())), true)?;
+        journal.append(line(&Event::Begin(Box::new(header.clone())))?)?;
         Ok(journal)
     }
 
@@ -86,37 +86,38 @@ impl Journal {
         &self.path
     }
 
-    /// Notes what became of a step.
-    pub fn step(&self, number: usize, outcome: &Outcome, sync: bool) -> Result<(), StoreError> {
-        self.append(
-            &Event::Step {
-                number,
-                outcome: outcome.clone(),
-            },
-            sync,
-        )
+    /// Notes what became of the steps of a batch, durably.
+    pub fn steps(&self, outcomes: &[(usize, Outcome)]) -> Result<(), StoreError> {
+        let mut lines = Vec::new();
+        for (number, outcome) in outcomes {
+            let (number, outcome) = (*number, outcome.clone());
+            lines.extend(line(&Event::Step { number, outcome })?);
+        }
+        self.append(lines)
     }
 
     /// Notes the end.
     pub fn end(&self, event: &Event) -> Result<(), StoreError> {
-        self.append(event, true)
+        self.append(line(event)?)
     }
 
-    fn append(&self, event: &Event, sync: bool) -> Result<(), StoreError> {
-        let mut line = serde_json::to_vec(event)
-            .map_err(|error| StoreError::Failed(format!("cannot write the journal: {error}")))?;
-        line.push(b'\n');
+    fn append(&self, lines: Vec<u8>) -> Result<(), StoreError> {
         let (file, path) = (Arc::clone(&self.file), self.path.clone());
         self.volume.run(Lane::Short, move |_, _| {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.write_all(&line).at("write the journal", &path)?;
-            if sync {
-                file.sync_data().at("sync the journal", &path)?;
-            }
+            file.write_all(&lines).at("write the journal", &path)?;
+            file.sync_data().at("sync the journal", &path)?;
             Ok::<(), VolumeError>(())
         })?;
         Ok(())
     }
+}
+
+fn line(event: &Event) -> Result<Vec<u8>, StoreError> {
+    let mut line = serde_json::to_vec(event)
+        .map_err(|error| StoreError::Failed(format!("cannot write the journal: {error}")))?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 fn first_writable(store: &Store) -> Result<&Slot, StoreError> {

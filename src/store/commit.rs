@@ -4,18 +4,23 @@
 //! quorum has staged durably, so a failure up to there leaves no trace; a crash after it leaves on
 //! each replica the old copy or the new one, complete, and the next survey orders them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
+    batch::{self, Batches},
+    change::{Change, NextRecord},
     error::StoreError,
-    grid::{Slot, Store, not_usable},
-    hold,
-    peek::{Peek, peek_all},
+    grid::{Slot, Store},
+    peek::Peek,
 };
 use crate::{
     maif::Digest,
     volume::{
-        ArtifactName, Fingerprint, Lane, LockMode, Record, Staged, VersionId, VolumeError, dir,
+        ArtifactName, At, Dir, Durable, Fingerprint, Lane, Pending, Pulse, Record, Staged,
+        VersionId, VolumeError, dir,
     },
 };
 
@@ -55,344 +60,121 @@ impl Committed {
 /// written.
 pub type Guard<'a> = &'a dyn Fn(&[(&str, &Peek)]) -> Result<(), StoreError>;
 
+/// One new current copy.
+pub struct PutRequest<'a> {
+    pub name: &'a ArtifactName,
+    /// Verified by the caller; its digest is checked again on every replica.
+    pub source: &'a Path,
+    pub sha256: Digest,
+    pub condition: Condition,
+    pub guard: Guard<'a>,
+}
+
+impl std::fmt::Debug for PutRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PutRequest")
+            .field("name", self.name)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Store {
-    /// Makes the file at `source` the current copy of `name`. The caller has verified it; its
-    /// digest is checked again on every replica.
-    pub fn put(
+    /// Makes a new current copy, durable file by file.
+    pub fn put(&self, write: PutRequest<'_>) -> Result<Committed, StoreError> {
+        let name = write.name.clone();
+        self.put_each(vec![write], Durable::Now)
+            .pop()
+            .unwrap_or_else(|| Err(StoreError::Failed(format!("{name} was not written"))))
+    }
+
+    /// Makes many new current copies, durable together; an answer each, in the same order. Their
+    /// locks are held together, so batches are small.
+    pub fn put_all(&self, writes: Vec<PutRequest<'_>>) -> Vec<Result<Committed, StoreError>> {
+        self.put_each(writes, Durable::WithBatch)
+    }
+
+    fn put_each(
         &self,
-        name: &ArtifactName,
-        source: &Path,
-        sha256: Digest,
-        condition: Condition,
-        guard: Guard<'_>,
-    ) -> Result<Committed, StoreError> {
-        let change = self.begin(name, guard)?;
-        change.require(condition)?;
-        let record = change.next_record()?;
-        let staged = change.stage_all(source, sha256, record);
-        change.finish(staged, record.generation)
+        writes: Vec<PutRequest<'_>>,
+        durable: Durable,
+    ) -> Vec<Result<Committed, StoreError>> {
+        let mut puts: Vec<Result<Put<'_>, StoreError>> = writes
+            .into_iter()
+            .map(|write| {
+                let change = self.begin(write.name, write.guard)?;
+                change.require(write.condition)?;
+                Ok(Put {
+                    record: change.next_record()?,
+                    source: write.source.to_owned(),
+                    sha256: write.sha256,
+                    copies: Vec::new(),
+                    change,
+                })
+            })
+            .collect();
+        let batches = match durable {
+            Durable::Now => Batches::default(),
+            Durable::WithBatch => Batches::open(slots_of(&puts).into_iter()),
+        };
+        stage(&mut puts, &batches);
+        stage_again(&mut puts, &batches.sync());
+        refuse_without_quorum(&mut puts);
+        archive(&mut puts, durable);
+        refuse_without_quorum(&mut puts);
+        publish(&mut puts);
+        puts.into_iter()
+            .map(|put| {
+                let put = put?;
+                let results = put
+                    .copies
+                    .into_iter()
+                    .map(|copy| copy.map(|copy| copy.archived))
+                    .collect();
+                put.change.conclude(results, put.record.generation)
+            })
+            .collect()
     }
 
     /// Archives the current copy and marks the artifact removed.
     pub fn remove(&self, name: &ArtifactName, guard: Guard<'_>) -> Result<Committed, StoreError> {
         let change = self.begin(name, guard)?;
-        change.remove_all()
-    }
-
-    /// Locks the artifact on every replica that can be written and looks at what is there.
-    fn begin<'a>(
-        &'a self,
-        name: &'a ArtifactName,
-        guard: Guard<'_>,
-    ) -> Result<Change<'a>, StoreError> {
-        self.require_write()?;
-        self.require_same_layout()?;
-        let home = self.home(name);
-        let replicas: Vec<&Slot> = self.replicas(home).collect();
-        let usable: Vec<&Slot> = replicas
-            .iter()
-            .copied()
-            .filter(|s| s.is_writable())
-            .collect();
-        let needed = self.config().store.write_quorum.of(replicas.len());
-        let counting = usable.iter().filter(|slot| slot.counts()).count();
-        let quorum = Quorum {
-            partition: self.partitions().get(home).map_or("?", |p| &p.name),
-            needed,
-            replicas: replicas.len(),
-        };
-        if counting < needed {
-            if let [only] = replicas.as_slice() {
-                return Err(not_usable(only));
-            }
-            let missing = replicas
-                .iter()
-                .filter(|slot| !slot.is_writable() || !slot.counts())
-                .map(|slot| (slot.label(), slot.state.word().to_owned()));
-            return Err(quorum.missed(counting, missing));
-        }
-        let held = hold::hold_name(self, &usable, name, LockMode::Exclusive)?;
-        let seen = peek_all(&usable, name);
-        // A replica that fails to be read under the lock takes no part in this commit.
-        let mut slots = Vec::new();
-        let mut peeks = Vec::new();
-        let mut failed = Vec::new();
-        for slot in &replicas {
-            match usable.iter().position(|s| s.label() == slot.label()) {
-                None => failed.push((slot.label(), slot.state.word().to_owned())),
-                Some(index) => match seen.get(index) {
-                    Some(Ok(peek)) => {
-                        slots.push(*slot);
-                        peeks.push(peek.clone());
-                    }
-                    Some(Err(error)) => failed.push((slot.label(), error.to_string())),
-                    None => {}
-                },
-            }
-        }
-        let labelled: Vec<(&str, &Peek)> =
-            slots.iter().map(|slot| slot.label()).zip(&peeks).collect();
-        guard(&labelled)?;
-        let change = Change {
-            store: self,
-            name,
-            slots,
-            peeks,
-            failed,
-            quorum,
-            _held: held,
-        };
-        change.require_at_home(home)?;
-        Ok(change)
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Quorum<'a> {
-    partition: &'a str,
-    needed: usize,
-    replicas: usize,
-}
-
-impl Quorum<'_> {
-    fn missed<'a>(
-        &self,
-        got: usize,
-        why: impl IntoIterator<Item = (&'a str, String)>,
-    ) -> StoreError {
-        let why: Vec<String> = why
-            .into_iter()
-            .map(|(label, reason)| format!("{label}: {reason}"))
-            .collect();
-        StoreError::NoQuorum {
-            partition: self.partition.to_owned(),
-            needed: self.needed,
-            replicas: self.replicas,
-            got,
-            why: if why.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", why.join("; "))
-            },
-        }
-    }
-}
-
-/// One artifact under its locks.
-struct Change<'a> {
-    store: &'a Store,
-    name: &'a ArtifactName,
-    /// The replicas that take part.
-    slots: Vec<&'a Slot>,
-    /// What each of them knows, in the same order.
-    peeks: Vec<Peek>,
-    /// The replicas that do not, and why.
-    failed: Vec<(&'a str, String)>,
-    quorum: Quorum<'a>,
-    _held: hold::Held,
-}
-
-impl Change<'_> {
-    /// The greatest generation that any replica has seen, recorded or removed.
-    fn greatest(&self) -> u64 {
-        self.peeks
-            .iter()
-            .filter_map(Peek::greatest_generation)
-            .max()
-            .unwrap_or(0)
-    }
-
-    fn exists(&self) -> bool {
-        self.peeks.iter().any(|peek| peek.found.is_some())
-    }
-
-    fn require(&self, condition: Condition) -> Result<(), StoreError> {
-        let found = match condition {
-            Condition::Always => return Ok(()),
-            Condition::Absent if !self.exists() => return Ok(()),
-            Condition::Generation(wanted) if self.exists() && self.greatest() == wanted => {
-                return Ok(());
-            }
-            _ if self.exists() => format!("generation {}", self.greatest()),
-            _ => "absent".to_owned(),
-        };
-        Err(StoreError::Generation {
-            name: self.name.clone(),
-            found,
-        })
-    }
-
-    /// Refuses when home knows nothing of the artifact but another partition holds it: writing
-    /// here would make two.
-    fn require_at_home(&self, home: usize) -> Result<(), StoreError> {
-        if self.exists() || self.greatest() > 0 {
-            return Ok(());
-        }
-        let elsewhere: Vec<&Slot> = self
-            .store
-            .slots()
-            .iter()
-            .filter(|slot| slot.partition != home && slot.state.is_readable())
-            .collect();
-        let found = peek_all(&elsewhere, self.name)
-            .into_iter()
-            .zip(&elsewhere)
-            .find(|(peek, _)| peek.as_ref().is_ok_and(|peek| peek.found.is_some()));
-        match found {
-            Some((_, slot)) => Err(StoreError::Changed(format!(
-                "{} is misplaced: it lies on {}, its home is {}; `maifdeck replicas repair` \
-                 brings it home",
-                self.name,
-                slot.label(),
-                self.quorum.partition,
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    fn next_record(&self) -> Result<NextRecord, StoreError> {
-        let nonce = getrandom::u64()
-            .map_err(|error| StoreError::Failed(format!("no random numbers: {error}")))?;
-        Ok(NextRecord {
-            generation: self.greatest() + 1,
-            nonce,
-        })
-    }
-
-    /// Greater than every id known for the name here.
-    fn next_id(&self) -> VersionId {
-        let known = self
-            .peeks
-            .iter()
-            .flat_map(|p| p.history.iter().map(|h| h.id));
-        VersionId::after(self.store.clock().now(), known)
-    }
-
-    /// Under which id each slot archives its predecessor: one id for one content, the next free
-    /// ones for contents that differ from it, so that no id means two things.
-    fn archive_ids(&self) -> Vec<VersionId> {
-        let mut next = self.next_id();
-        let mut known: Vec<(Fingerprint, VersionId)> = Vec::new();
-        self.peeks
-            .iter()
-            .map(|peek| {
-                let Some(found) = &peek.found else {
-                    return next;
-                };
-                if let Some((_, id)) = known.iter().find(|(p, _)| *p == found.fingerprint) {
-                    return *id;
-                }
-                let id = next;
-                known.push((found.fingerprint, id));
-                next = next.next();
-                id
-            })
-            .collect()
-    }
-
-    /// Stages the source on every replica in parallel.
-    fn stage_all(
-        &self,
-        source: &Path,
-        sha256: Digest,
-        record: NextRecord,
-    ) -> Vec<Result<Staged, VolumeError>> {
-        let pending: Vec<_> = self
-            .slots
-            .iter()
-            .map(|slot| {
-                let source: PathBuf = source.to_owned();
-                slot.volume.start(Lane::Bulk, move |dir, pulse| {
-                    stage_verified(dir, &source, sha256, &|print| record.of(print), pulse)
-                })
-            })
-            .collect();
-        pending
-            .into_iter()
-            .map(crate::volume::Pending::wait)
-            .collect()
-    }
-
-    /// Archives and renames, when a quorum has staged.
-    fn finish(
-        &self,
-        staged: Vec<Result<Staged, VolumeError>>,
-        generation: u64,
-    ) -> Result<Committed, StoreError> {
-        let counting = staged
-            .iter()
-            .zip(&self.slots)
-            .filter(|(staged, slot)| staged.is_ok() && slot.counts())
-            .count();
-        if counting < self.quorum.needed {
-            let why: Vec<_> = staged
-                .iter()
-                .zip(&self.slots)
-                .filter_map(|(staged, slot)| {
-                    Some((slot.label(), staged.as_ref().err()?.to_string()))
-                })
-                .chain(self.failed.iter().cloned())
-                .collect();
-            self.discard(staged);
-            return Err(self.quorum.missed(counting, why));
-        }
-        let pending: Vec<_> = staged
-            .into_iter()
-            .zip(self.slots.iter().zip(self.archive_ids()))
-            .map(|(staged, (slot, id))| {
-                let name = self.name.clone();
-                slot.volume.start(Lane::Bulk, move |dir, pulse| {
-                    let staged = staged?;
-                    let archived = dir.archive(&name, id, pulse)?;
-                    dir.publish(&staged, &name)?;
-                    Ok(archived)
-                })
-            })
-            .collect();
-        let results = pending
-            .into_iter()
-            .map(crate::volume::Pending::wait)
-            .collect();
-        self.conclude(results, generation)
-    }
-
-    fn remove_all(&self) -> Result<Committed, StoreError> {
-        if !self.exists() {
+        if !change.exists() {
             return Err(StoreError::NotFound {
                 kind: "artifact",
-                what: self.name.to_string(),
+                what: name.to_string(),
             });
         }
-        let next = self.next_record()?;
-        let ids = self.archive_ids();
+        let next = change.next_record()?;
+        let ids = change.archive_ids();
         // The copy's version and its removal are two events of one moment, in this order.
         let removed_id = ids
             .iter()
             .copied()
             .max()
-            .map_or_else(|| self.next_id(), VersionId::next);
-        let pending: Vec<_> = self
+            .map_or_else(|| change.next_id(), VersionId::next);
+        let pending: Vec<_> = change
             .slots
             .iter()
             .zip(ids)
             .map(|(slot, id)| {
-                let name = self.name.clone();
+                let name = name.clone();
                 let record = next.of(Fingerprint::of(0, &[], &[]));
                 slot.volume.start(Lane::Bulk, move |dir, pulse| {
-                    let archived = dir.archive(&name, id, pulse)?;
+                    let archived = dir.archive(&name, id, Durable::Now, pulse)?;
+                    dir.sync_versions()?;
                     dir.write_removal(&name, removed_id, &record, pulse)?;
                     dir.unlink(&name)?;
                     Ok(archived)
                 })
             })
             .collect();
-        let results = pending
-            .into_iter()
-            .map(crate::volume::Pending::wait)
-            .collect();
-        self.conclude(results, next.generation)
+        let results = pending.into_iter().map(Pending::wait).collect();
+        change.conclude(results, next.generation)
     }
+}
 
+impl Change<'_> {
     fn conclude(
         &self,
         results: Vec<Result<Option<VersionId>, VolumeError>>,
@@ -445,50 +227,248 @@ impl Change<'_> {
             copies,
         })
     }
+}
 
-    /// Gives the room of staged files back.
-    fn discard(&self, staged: Vec<Result<Staged, VolumeError>>) {
-        for (staged, slot) in staged.into_iter().zip(&self.slots) {
-            let Ok(staged) = staged else { continue };
-            let removed = slot.volume.run(Lane::Bulk, move |_, _| {
-                use crate::volume::At;
-                std::fs::remove_file(&staged.path).at("remove", &staged.path)
-            });
-            if let Err(error) = removed {
-                tracing::warn!(%error, "a staged file stays until the next sweep");
+/// A put under way.
+struct Put<'a> {
+    change: Change<'a>,
+    record: NextRecord,
+    source: PathBuf,
+    sha256: Digest,
+    /// One a slot of the change, in its order.
+    copies: Vec<Result<NewCopy, VolumeError>>,
+}
+
+/// A copy that is staged; then its predecessor is archived, then it is renamed.
+struct NewCopy {
+    staged: Arc<Staged>,
+    archived: Option<VersionId>,
+}
+
+type Puts<'a> = Vec<Result<Put<'a>, StoreError>>;
+
+impl NewCopy {
+    fn new(staged: Staged) -> Self {
+        Self {
+            staged: Arc::new(staged),
+            archived: None,
+        }
+    }
+}
+
+impl Put<'_> {
+    fn position(&self, slot: &Slot) -> Option<usize> {
+        self.change
+            .slots
+            .iter()
+            .position(|other| other.label() == slot.label())
+    }
+
+    fn set(&mut self, position: usize, copy: Result<NewCopy, VolumeError>) {
+        if let Some(place) = self.copies.get_mut(position) {
+            *place = copy;
+        }
+    }
+
+    fn stage_on(&self, slot: &Slot, durable: Durable) -> Pending<Staged> {
+        let (source, sha256, record) = (self.source.clone(), self.sha256, self.record);
+        slot.volume.start(Lane::Bulk, move |dir, pulse| {
+            let make_record = |print| record.of(print);
+            stage_verified(dir, &source, sha256, Some(&make_record), durable, pulse)
+        })
+    }
+
+    /// The staged copies, with their slots.
+    fn staged(&self) -> impl Iterator<Item = (usize, &Slot, Arc<Staged>)> {
+        let copies = self.copies.iter().zip(&self.change.slots).enumerate();
+        copies.filter_map(|(position, (copy, slot))| {
+            Some((position, *slot, Arc::clone(&copy.as_ref().ok()?.staged)))
+        })
+    }
+
+    /// Gives the room of a staged copy back.
+    fn discard(&self, position: usize) {
+        let (Some(Ok(copy)), Some(slot)) =
+            (self.copies.get(position), self.change.slots.get(position))
+        else {
+            return;
+        };
+        let path = copy.staged.path.clone();
+        let removed = slot.volume.run(Lane::Bulk, move |_, _| {
+            std::fs::remove_file(&path).at("remove", &path)
+        });
+        if let Err(error) = removed {
+            tracing::warn!(%error, "a staged file stays until the next sweep");
+        }
+    }
+}
+
+/// Stages every source on every replica, the volumes side by side.
+fn stage(puts: &mut Puts<'_>, batches: &Batches<'_>) {
+    let pending: Vec<Vec<_>> = puts
+        .iter()
+        .flatten()
+        .map(|put| {
+            let slots = put.change.slots.iter();
+            slots
+                .map(|slot| put.stage_on(slot, batches.durable(slot)))
+                .collect()
+        })
+        .collect();
+    for (put, pending) in puts.iter_mut().flatten().zip(pending) {
+        put.copies = pending
+            .into_iter()
+            .map(|pending| pending.wait().map(NewCopy::new))
+            .collect();
+    }
+}
+
+/// Stages afresh, file by file, what was on volumes whose sync failed.
+fn stage_again(puts: &mut Puts<'_>, failed: &[&Slot]) {
+    for put in puts.iter_mut().flatten() {
+        for slot in failed {
+            let Some(position) = put.position(slot) else {
+                continue;
+            };
+            put.discard(position);
+            let again = put.stage_on(slot, Durable::Now).wait();
+            put.set(position, again.map(NewCopy::new));
+        }
+    }
+}
+
+/// Ends what a quorum has not got so far; nothing of it is visible.
+fn refuse_without_quorum(puts: &mut Puts<'_>) {
+    for place in puts {
+        let Ok(put) = place else { continue };
+        let counting = put.staged().filter(|(_, slot, _)| slot.counts()).count();
+        if counting >= put.change.quorum.needed {
+            continue;
+        }
+        let why: Vec<_> = put
+            .copies
+            .iter()
+            .zip(&put.change.slots)
+            .filter_map(|(copy, slot)| Some((slot.label(), copy.as_ref().err()?.to_string())))
+            .chain(put.change.failed.iter().cloned())
+            .collect();
+        let error = put.change.quorum.missed(counting, why);
+        for position in 0..put.copies.len() {
+            put.discard(position);
+        }
+        *place = Err(error);
+    }
+}
+
+/// Keeps the predecessors, durably, before anything is renamed.
+fn archive(puts: &mut Puts<'_>, durable: Durable) {
+    let pending: Vec<Vec<_>> = puts
+        .iter()
+        .flatten()
+        .map(|put| {
+            let ids = put.change.archive_ids();
+            put.staged()
+                .map(|(position, slot, _)| {
+                    let name = put.change.name.clone();
+                    let id = ids
+                        .get(position)
+                        .copied()
+                        .unwrap_or_else(|| put.change.next_id());
+                    let work =
+                        move |dir: &Dir, pulse: &Pulse| dir.archive(&name, id, durable, pulse);
+                    (position, slot.volume.start(Lane::Bulk, work))
+                })
+                .collect()
+        })
+        .collect();
+    for (put, pending) in puts.iter_mut().flatten().zip(pending) {
+        for (position, pending) in pending {
+            match (pending.wait(), put.copies.get_mut(position)) {
+                (Ok(id), Some(Ok(copy))) => copy.archived = id,
+                (Err(error), Some(_)) => {
+                    put.discard(position);
+                    put.set(position, Err(error));
+                }
+                _ => {}
+            }
+        }
+    }
+    on_each_volume(puts, Dir::sync_versions);
+}
+
+/// Renames, and makes the renames durable.
+fn publish(puts: &mut Puts<'_>) {
+    let pending: Vec<Vec<_>> = puts
+        .iter()
+        .flatten()
+        .map(|put| {
+            put.staged()
+                .map(|(position, slot, staged)| {
+                    let name = put.change.name.clone();
+                    let work = move |dir: &Dir, _: &Pulse| dir.publish(&staged, &name);
+                    (position, slot.volume.start(Lane::Bulk, work))
+                })
+                .collect()
+        })
+        .collect();
+    for (put, pending) in puts.iter_mut().flatten().zip(pending) {
+        for (position, pending) in pending {
+            if let Err(error) = pending.wait() {
+                put.set(position, Err(error));
+            }
+        }
+    }
+    on_each_volume(puts, Dir::sync_current);
+    for put in puts.iter().flatten() {
+        for (_, slot, staged) in put.staged().filter(|(_, _, staged)| staged.has_sidecar()) {
+            let name = put.change.name.clone();
+            let settled = slot
+                .volume
+                .run(Lane::Bulk, move |dir, _| dir.settle_record(&staged, &name));
+            if let Err(error) = settled {
+                tracing::warn!(%error, "the record before stays beside the new one");
             }
         }
     }
 }
 
-/// Generation and nonce of a commit; the fingerprint comes with the staged bytes.
-#[derive(Debug, Clone, Copy)]
-struct NextRecord {
-    generation: u64,
-    nonce: u64,
+/// The volumes that take part in a batch.
+fn slots_of<'a>(puts: &Puts<'a>) -> Vec<&'a Slot> {
+    let changes = puts.iter().flatten().map(|put| &put.change);
+    changes
+        .flat_map(|change| change.slots.iter().copied())
+        .collect()
 }
 
-impl NextRecord {
-    const fn of(self, fingerprint: Fingerprint) -> Record {
-        Record {
-            generation: self.generation,
-            nonce: self.nonce,
-            fingerprint,
+/// Does something once on every volume of the batch; where it fails, so do its copies.
+fn on_each_volume(puts: &mut Puts<'_>, work: fn(&Dir) -> Result<(), VolumeError>) {
+    let failed: Vec<(String, VolumeError)> = batch::on_each(slots_of(puts).into_iter(), work)
+        .into_iter()
+        .map(|(label, error)| (label.to_owned(), error))
+        .collect();
+    for (label, error) in failed {
+        for put in puts.iter_mut().flatten() {
+            let position = put.change.slots.iter().position(|s| s.label() == label);
+            if let Some(position) = position
+                && matches!(put.copies.get(position), Some(Ok(_)))
+            {
+                put.set(position, Err(error.again()));
+            }
         }
     }
 }
 
 /// Stages a file and makes sure that what arrived is what was verified.
 pub(crate) fn stage_verified(
-    dir: &crate::volume::Dir,
+    dir: &Dir,
     source: &Path,
     sha256: Digest,
-    record: &dyn Fn(Fingerprint) -> Record,
-    pulse: &crate::volume::Pulse,
+    make_record: Option<&dyn Fn(Fingerprint) -> Record>,
+    durable: Durable,
+    pulse: &Pulse,
 ) -> Result<Staged, VolumeError> {
-    use crate::volume::At;
     let mut file = dir::open(source).at("open", source)?;
-    let staged = dir.stage(&mut file, Some(record), true, pulse)?;
+    let staged = dir.stage(&mut file, make_record, durable, pulse)?;
     if staged.sha256 == sha256 {
         return Ok(staged);
     }

@@ -1,5 +1,7 @@
 //! The grid: partitions × replicas, and what is done to single artifacts.
 
+pub mod batch;
+mod change;
 pub mod commit;
 pub mod config;
 pub mod error;

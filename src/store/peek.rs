@@ -39,14 +39,10 @@ pub fn peek_all(slots: &[&Slot], name: &ArtifactName) -> Vec<Result<Peek, Volume
             let name = name.clone();
             slot.volume.start(Lane::Short, move |dir, _| {
                 let history = dir.history(&name)?;
-                let removal = history
-                    .iter()
-                    .filter(|file| file.kind == VersionKind::Removal)
-                    .find_map(|file| dir.removal(&name, file.id));
                 Ok(Peek {
                     found: dir.look(&name)?,
+                    removal: dir.newest_removal(&name, &history),
                     history,
-                    removal,
                 })
             })
         })

@@ -22,8 +22,8 @@ use crate::{
         peek,
     },
     volume::{
-        ArtifactName, Dir, Fingerprint, Lane, Level, Listing, Pulse, Record, VersionKind,
-        VolumeError, dir, listing,
+        ArtifactName, Dir, Fingerprint, Lane, Level, Listing, Pulse, Record, VersionId,
+        VersionKind, VolumeError, dir, listing,
     },
 };
 
@@ -55,6 +55,7 @@ pub fn survey(store: &Store, scope: &Scope, task: &Task) -> Result<Survey, Store
     let mut rows = merge(store, &listings, scope);
     count_volumes(&mut survey, listings);
     look_closer(store, scope, &mut survey, &mut rows, task)?;
+    compare_histories(store, &survey, &mut rows, task)?;
     task.phase("judging");
     conclude(store, &mut survey, rows);
     distribute(store, &mut survey);
@@ -144,15 +145,25 @@ struct Draft {
     facts: Option<FileFacts>,
 }
 
+/// A removal in a volume's history, and its record once it has been read.
+#[derive(Debug, Clone, Copy)]
+struct Removal {
+    volume: VolumeIndex,
+    id: VersionId,
+    record: Option<Record>,
+}
+
 /// One artifact while the survey is being made.
 #[derive(Debug, Default)]
 struct Row {
     home: usize,
     copies: Vec<Draft>,
     misplaced: Vec<Draft>,
-    /// Volumes whose history holds a removal, and its record once it has been read.
-    removals: Vec<(VolumeIndex, Option<Record>)>,
+    /// The newest removal of each volume's history.
+    removals: Vec<Removal>,
     versions: Vec<VersionView>,
+    /// What the versions on each volume hold; read where copies disagree.
+    prints: Vec<(VolumeIndex, Vec<Fingerprint>)>,
     /// Volumes where the file is there but cannot be read.
     unreadable: Vec<VolumeIndex>,
     backup: Option<String>,
@@ -200,10 +211,15 @@ fn merge(store: &Store, listings: &[Option<Listing>], scope: &Scope) -> Rows {
         }
         for version in &listing.versions {
             let row = row(store, &mut rows, &version.name);
+            // Newest first within a name, so the first one of a volume is its newest.
             if version.kind == VersionKind::Removal
-                && row.removals.last().is_none_or(|(last, _)| *last != volume)
+                && row.removals.last().is_none_or(|last| last.volume != volume)
             {
-                row.removals.push((volume, None));
+                row.removals.push(Removal {
+                    volume,
+                    id: version.id,
+                    record: None,
+                });
             }
             let known = row
                 .versions
@@ -233,7 +249,7 @@ fn merge(store: &Store, listings: &[Option<Listing>], scope: &Scope) -> Rows {
 #[derive(Debug, Clone)]
 struct Question {
     name: ArtifactName,
-    removal: bool,
+    removal: Option<VersionId>,
 }
 
 /// What it answered.
@@ -356,8 +372,9 @@ fn ask(
         .filter_map(|name| {
             let row = rows.get(name)?;
             let here = |drafts: &[Draft]| drafts.iter().any(|d| d.volume == volume);
-            let removal = row.removals.iter().any(|(v, _)| *v == volume);
-            (removal || here(&row.copies) || here(&row.misplaced)).then(|| {
+            let removal = row.removals.iter().find(|r| r.volume == volume);
+            let removal = removal.map(|removal| removal.id);
+            (removal.is_some() || here(&row.copies) || here(&row.misplaced)).then(|| {
                 let question = Question {
                     name: name.clone(),
                     removal,
@@ -379,8 +396,7 @@ fn ask(
                     file: look(dir, &question.name, *deep, &trusted, pulse, &task)?,
                     removal: question
                         .removal
-                        .then(|| newest_removal(dir, &question.name))
-                        .flatten(),
+                        .and_then(|id| dir.removal(&question.name, id)),
                 };
                 task.add_done(1);
                 pulse.beat();
@@ -439,12 +455,66 @@ fn look(
     Ok(Some(Ok(facts)))
 }
 
-fn newest_removal(dir: &Dir, name: &ArtifactName) -> Option<Record> {
-    dir.history(name)
-        .ok()?
+/// Reads what the histories hold of artifacts whose copies differ: they tell who is behind.
+fn compare_histories(
+    store: &Store,
+    survey: &Survey,
+    rows: &mut Rows,
+    task: &Task,
+) -> Result<(), StoreError> {
+    let contested: Vec<ArtifactName> = rows
         .iter()
-        .filter(|file| file.kind == VersionKind::Removal)
-        .find_map(|file| dir.removal(name, file.id))
+        .filter(|(_, row)| row.level > Level::Presence && disagree(row))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for batch in contested.chunks(BATCH) {
+        task.checkpoint()?;
+        let asked: Vec<(ArtifactName, Vec<VersionId>)> = batch
+            .iter()
+            .filter_map(|name| {
+                let versions = &rows.get(name)?.versions;
+                let copies = versions.iter().filter(|v| v.kind == VersionKind::Copy);
+                Some((name.clone(), copies.map(|v| v.id).collect()))
+            })
+            .collect();
+        let asked: Arc<[_]> = asked.into();
+        let pending: Vec<_> = store
+            .slots()
+            .iter()
+            .zip(&survey.volumes)
+            .map(|(slot, view)| {
+                let asked = Arc::clone(&asked);
+                view.state.is_readable().then(|| {
+                    slot.volume.start(Lane::Bulk, move |dir, pulse| {
+                        let prints = |(name, ids): &(ArtifactName, Vec<VersionId>)| {
+                            pulse.beat();
+                            // One that is not here, or cannot be read, proves nothing.
+                            let looks = ids.iter().map(|id| dir.look_at_version(name, *id));
+                            looks.filter_map(Result::ok).collect::<Vec<_>>()
+                        };
+                        Ok(asked.iter().map(prints).collect::<Vec<_>>())
+                    })
+                })
+            })
+            .collect();
+        for (position, pending) in pending.into_iter().enumerate() {
+            // A history that cannot be read leaves the copies contested.
+            let answers = pending.and_then(|p| p.wait().ok()).unwrap_or_default();
+            for ((name, _), prints) in asked.iter().zip(answers) {
+                if let Some(row) = rows.get_mut(name).filter(|_| !prints.is_empty()) {
+                    row.prints.push((index(position), prints));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether copies at home are known to hold different bytes.
+fn disagree(row: &Row) -> bool {
+    let mut prints = row.copies.iter().filter_map(|d| Some(d.facts?.fingerprint));
+    let first = prints.next();
+    prints.any(|print| Some(print) != first)
 }
 
 fn note(row: &mut Row, volume: VolumeIndex, answer: Answer) {
@@ -465,8 +535,8 @@ fn note(row: &mut Row, volume: VolumeIndex, answer: Answer) {
         }
     }
     for removal in &mut row.removals {
-        if removal.0 == volume {
-            removal.1 = answer.removal;
+        if removal.volume == volume {
+            removal.record = answer.removal;
         }
     }
 }
@@ -483,14 +553,10 @@ fn conclude(store: &Store, survey: &mut Survey, rows: Rows) {
             .map(|(position, slot)| (index(position), slot))
             .collect();
         let quorum = store.config().store.write_quorum.of(replicas.len());
-        let mut facts: Vec<Facts> = replicas
+        let facts: Vec<Facts> = replicas
             .iter()
             .map(|(volume, slot)| facts_of(survey, &row, *volume, slot))
             .collect();
-        if row.level > Level::Presence && peek::disagree(&facts) {
-            let slots: Vec<&Slot> = replicas.iter().map(|(_, slot)| *slot).collect();
-            peek::add_histories(&mut facts, &slots, &name);
-        }
         let judgement = judge(&facts, quorum);
         let artifact = u32::try_from(survey.artifacts.len()).unwrap_or(u32::MAX);
         let mut copies: Vec<CopyView> = facts
@@ -591,9 +657,14 @@ fn facts_of(survey: &Survey, row: &Row, volume: VolumeIndex, slot: &Slot) -> Fac
         removal: row
             .removals
             .iter()
+            .find(|removal| removal.volume == volume)
+            .and_then(|removal| removal.record),
+        history: row
+            .prints
+            .iter()
             .find(|(v, _)| *v == volume)
-            .and_then(|(_, record)| *record),
-        history: Vec::new(),
+            .map(|(_, prints)| prints.clone())
+            .unwrap_or_default(),
     }
 }
 

@@ -9,14 +9,17 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
     error::{At, VolumeError},
-    fault,
+    fault, history,
     name::ArtifactName,
     record::{self, Fingerprint, HEAD, Record, TAIL},
     version::{self, VersionId, VersionKind},
@@ -32,10 +35,21 @@ pub const VERSIONS: &str = "versions";
 /// Bytes copied at a time.
 const CHUNK: usize = 256 * 1024;
 
+/// When written bytes become durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable {
+    /// By an fsync of the file.
+    Now,
+    /// By a sync of the whole file system that the caller makes before anything is renamed.
+    WithBatch,
+}
+
 /// One volume's directory.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Dir {
     path: PathBuf,
+    /// Histories listed once, for bulk work.
+    pub(super) histories: Mutex<Option<history::Index>>,
 }
 
 /// Bytes that are complete and durable under a name of ours, not yet visible.
@@ -46,6 +60,13 @@ pub struct Staged {
     pub sha256: Digest,
     /// The record, when it could not be attached to the file.
     sidecar: Option<Record>,
+}
+
+impl Staged {
+    /// Whether its record is a file of its own.
+    pub fn has_sidecar(&self) -> bool {
+        self.sidecar.is_some()
+    }
 }
 
 /// A copy as a quick look found it.
@@ -69,18 +90,12 @@ impl Found {
     }
 }
 
-/// One file of a history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HistoryFile {
-    pub id: VersionId,
-    pub kind: VersionKind,
-    pub size: u64,
-    pub inode: u64,
-}
-
 impl Dir {
     pub fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self {
+            path,
+            histories: Mutex::default(),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -132,74 +147,16 @@ impl Dir {
         }))
     }
 
-    /// The history of one artifact, newest first. An archive that is still the same inode as the
-    /// current copy belongs to a put that did not finish and is no version.
-    pub fn history(&self, name: &ArtifactName) -> Result<Vec<HistoryFile>, VolumeError> {
-        let directory = self.versions();
-        let current = fs::symlink_metadata(self.copy_path(name))
-            .ok()
-            .map(|m| m.ino());
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).at("list", &directory),
-        };
-        let mut files = Vec::new();
-        for entry in entries {
-            let entry = entry.at("list", &directory)?;
-            let Some((owner, id, kind)) = version::parse_file_name(&entry.file_name()) else {
-                continue;
-            };
-            if owner != *name {
-                continue;
-            }
-            let metadata = match entry.metadata() {
-                Ok(metadata) => metadata,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error).at("read", &entry.path()),
-            };
-            if Some(metadata.ino()) != current {
-                files.push(HistoryFile {
-                    id,
-                    kind,
-                    size: metadata.len(),
-                    inode: metadata.ino(),
-                });
-            }
-        }
-        files.sort_by_key(|file| std::cmp::Reverse((file.id, file.kind)));
-        Ok(files)
-    }
-
-    /// The record in a `.removed` file.
-    pub fn removal(&self, name: &ArtifactName, id: VersionId) -> Option<Record> {
-        fs::read_to_string(self.version_path(name, id, VersionKind::Removal))
-            .ok()?
-            .parse()
-            .ok()
-    }
-
-    /// The quick fingerprint of a version.
-    pub fn look_at_version(
-        &self,
-        name: &ArtifactName,
-        id: VersionId,
-    ) -> Result<Fingerprint, VolumeError> {
-        let path = self.version_path(name, id, VersionKind::Copy);
-        let file = open(&path).at("open", &path)?;
-        Fingerprint::read(&file).map(|r| r.0).at("read", &path)
-    }
-
-    /// Writes bytes under a name of our own, with their record, fsynced when `sync`.
+    /// Writes bytes under a name of our own, with their record, fsynced or left to a later sync of the file system.
     pub fn stage(
         &self,
         source: &mut dyn Read,
         make_record: Option<&dyn Fn(Fingerprint) -> Record>,
-        sync: bool,
+        durable: Durable,
         pulse: &Pulse,
     ) -> Result<Staged, VolumeError> {
         let path = self.temporary();
-        let staged = stage_at(&path, source, make_record, sync, pulse);
+        let staged = stage_at(&path, source, make_record, durable, pulse);
         if staged.is_err() {
             // The space goes back at once; the error that is reported is the first one.
             let _ = fs::remove_file(&path);
@@ -207,54 +164,7 @@ impl Dir {
         staged
     }
 
-    /// Keeps the current copy as version `id`. `Ok(None)`: there is nothing to keep, or the newest
-    /// version holds the same bytes already.
-    pub fn archive(
-        &self,
-        name: &ArtifactName,
-        id: VersionId,
-        pulse: &Pulse,
-    ) -> Result<Option<VersionId>, VolumeError> {
-        let current = self.copy_path(name);
-        let file = match open(&current) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).at("open", &current),
-        };
-        // A sketch may have written it without any sync: it must be durable before its successor.
-        file.sync_all().at("sync", &current)?;
-        fault::point("archive.predecessor-synced").at("sync", &current)?;
-        self.ensure_versions()?;
-        self.sweep_unfinished(name, &file)?;
-        let newest = self
-            .history(name)?
-            .into_iter()
-            .find(|file| file.kind == VersionKind::Copy);
-        if let Some(newest) = newest
-            && newest.size == file.metadata().at("read", &current)?.len()
-            && same_bytes(
-                &current,
-                &self.version_path(name, newest.id, VersionKind::Copy),
-                pulse,
-            )?
-        {
-            return Ok(None);
-        }
-        let target = self.version_path(name, id, VersionKind::Copy);
-        match fs::hard_link(&current, &target) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(error).at("archive to", &target);
-            }
-            Err(_) => self.copy_new(&current, &target, pulse)?,
-        }
-        fault::point("archive.linked").at("archive to", &target)?;
-        sync_directory(&self.versions())?;
-        fault::point("archive.synced").at("archive to", &target)?;
-        Ok(Some(id))
-    }
-
-    /// Makes staged bytes the current copy.
+    /// Makes staged bytes the current copy; durable after [`Dir::sync_current`].
     pub fn publish(&self, staged: &Staged, name: &ArtifactName) -> Result<(), VolumeError> {
         let target = self.copy_path(name);
         if let Some(record) = &staged.sidecar {
@@ -265,41 +175,21 @@ impl Dir {
         }
         fault::point("publish.before-rename").at("rename to", &target)?;
         fs::rename(&staged.path, &target).at("rename to", &target)?;
-        fault::point("publish.renamed").at("rename to", &target)?;
-        sync_directory(&self.path)?;
-        if let Some(record) = &staged.sidecar {
-            self.write_sidecar(name, &[*record])?;
+        fault::point("publish.renamed").at("rename to", &target)
+    }
+
+    /// After [`Dir::sync_current`]: only the new record counts from here on.
+    pub fn settle_record(&self, staged: &Staged, name: &ArtifactName) -> Result<(), VolumeError> {
+        match &staged.sidecar {
+            Some(record) => self.write_sidecar(name, &[*record]),
+            None => Ok(()),
         }
-        fault::point("publish.synced").at("rename to", &target)
     }
 
-    /// Adds staged bytes to a history under `id`; never over an existing version.
-    pub fn publish_version(
-        &self,
-        staged: &Staged,
-        name: &ArtifactName,
-        id: VersionId,
-    ) -> Result<(), VolumeError> {
-        self.ensure_versions()?;
-        let target = self.version_path(name, id, VersionKind::Copy);
-        rename_new(&staged.path, &target).at("archive to", &target)?;
-        sync_directory(&self.versions())
-    }
-
-    /// Writes the `.removed` file of a removal; it is the removal's commit.
-    pub fn write_removal(
-        &self,
-        name: &ArtifactName,
-        id: VersionId,
-        record: &Record,
-        pulse: &Pulse,
-    ) -> Result<(), VolumeError> {
-        self.ensure_versions()?;
-        let target = self.version_path(name, id, VersionKind::Removal);
-        let staged = self.stage(&mut record.to_string().as_bytes(), None, true, pulse)?;
-        rename_new(&staged.path, &target).at("write", &target)?;
-        fault::point("remove.marked").at("write", &target)?;
-        sync_directory(&self.versions())
+    /// Makes the renames of current copies durable.
+    pub fn sync_current(&self) -> Result<(), VolumeError> {
+        sync_directory(&self.path)?;
+        fault::point("publish.synced").at("sync", &self.path)
     }
 
     /// Takes the current copy away. The caller has archived it and marked the removal.
@@ -363,11 +253,7 @@ impl Dir {
 
     fn write_sidecar(&self, name: &ArtifactName, records: &[Record]) -> Result<(), VolumeError> {
         let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
-        let text = lines.join(
-            "
-",
-        ) + "
-";
+        let text = lines.join("\n") + "\n";
         write_durably(&record::sidecar(self, name), text.as_bytes(), || {
             self.temporary()
         })
@@ -382,25 +268,6 @@ impl Dir {
         }
     }
 
-    /// Removes an archive that is the current copy itself: the trace of a put that was cut off
-    /// between link and rename. Left there, the next in-place save of a sketch would write into it.
-    fn sweep_unfinished(&self, name: &ArtifactName, current: &File) -> Result<(), VolumeError> {
-        let metadata = current.metadata().at("read", &self.copy_path(name))?;
-        if metadata.nlink() < 2 {
-            return Ok(());
-        }
-        let directory = self.versions();
-        for entry in fs::read_dir(&directory).at("list", &directory)? {
-            let entry = entry.at("list", &directory)?;
-            let ours = version::parse_file_name(&entry.file_name())
-                .is_some_and(|(owner, id, _)| owner == *name && !id.is_sketch());
-            if ours && entry.metadata().is_ok_and(|m| m.ino() == metadata.ino()) {
-                fs::remove_file(entry.path()).at("remove", &entry.path())?;
-            }
-        }
-        Ok(())
-    }
-
     /// Copies a file to a new name by way of the staging directory.
     pub(crate) fn copy_new(
         &self,
@@ -408,22 +275,32 @@ impl Dir {
         to: &Path,
         pulse: &Pulse,
     ) -> Result<(), VolumeError> {
-        let mut source = open(from).at("open", from)?;
-        let mut record = [0u8; 512];
-        let length = rustix::fs::fgetxattr(&source, record::XATTR, &mut record[..]).unwrap_or(0);
-        let record = record
-            .get(..length)
-            .and_then(|bytes| std::str::from_utf8(bytes).ok())
-            .and_then(|text| text.parse::<Record>().ok());
-        let keep = record.map(|record| move |_| record);
-        let staged = self.stage(
-            &mut source,
-            keep.as_ref()
-                .map(|keep| keep as &dyn Fn(Fingerprint) -> Record),
-            true,
-            pulse,
-        )?;
+        let staged = self.stage_equal(from, None, Durable::Now, pulse)?;
         rename_new(&staged.path, to).at("archive to", to)
+    }
+
+    /// Stages a file with the record that it carries. `sha256`: what its bytes must be.
+    pub fn stage_equal(
+        &self,
+        from: &Path,
+        sha256: Option<Digest>,
+        durable: Durable,
+        pulse: &Pulse,
+    ) -> Result<Staged, VolumeError> {
+        let mut source = open(from).at("open", from)?;
+        let record = record_of(from, &source);
+        let keep = record.map(|record| move |_| record);
+        let keep = keep
+            .as_ref()
+            .map(|keep| keep as &dyn Fn(Fingerprint) -> Record);
+        let staged = self.stage(&mut source, keep, durable, pulse)?;
+        if sha256.is_none_or(|sha256| staged.sha256 == sha256) {
+            return Ok(staged);
+        }
+        fs::remove_file(&staged.path).at("remove", &staged.path)?;
+        Err(VolumeError::Changed {
+            path: from.to_owned(),
+        })
     }
 
     /// A path in the staging directory that no other process uses.
@@ -437,11 +314,22 @@ impl Dir {
     }
 }
 
+/// The record that a file carries; a current copy of another volume may have it in a sidecar.
+fn record_of(path: &Path, file: &File) -> Option<Record> {
+    let attribute = record::attribute(file);
+    attribute.or_else(|| {
+        let name = ArtifactName::of_file(path.file_name()?)?;
+        let volume = Dir::new(path.parent()?.to_owned());
+        let (print, ..) = Fingerprint::read(file).ok()?;
+        record::read(&volume, &name, file, &print)
+    })
+}
+
 fn stage_at(
     path: &Path,
     source: &mut dyn Read,
     make_record: Option<&dyn Fn(Fingerprint) -> Record>,
-    sync: bool,
+    durable: Durable,
     pulse: &Pulse,
 ) -> Result<Staged, VolumeError> {
     let mut file = OpenOptions::new()
@@ -480,7 +368,7 @@ fn stage_at(
             sidecar = Some(record);
         }
     }
-    if sync {
+    if durable == Durable::Now {
         file.sync_all().at("sync", path)?;
     }
     fault::point("stage.synced").at("sync", path)?;

@@ -25,6 +25,35 @@ pub enum VolumeError {
 }
 
 impl VolumeError {
+    /// The same error once more: one failed sync is the failure of every copy that it was for.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Io {
+                action,
+                path,
+                source,
+            } => Self::Io {
+                action,
+                path: path.clone(),
+                source: source.raw_os_error().map_or_else(
+                    || io::Error::new(source.kind(), source.to_string()),
+                    io::Error::from_raw_os_error,
+                ),
+            },
+            Self::NoAnswer { path, waited } => Self::NoAnswer {
+                path: path.clone(),
+                waited: *waited,
+            },
+            Self::Bad { path, problem } => Self::Bad {
+                path: path.clone(),
+                problem: problem.clone(),
+            },
+            Self::Changed { path } => Self::Changed { path: path.clone() },
+            Self::Cancelled(cancelled) => Self::Cancelled(*cancelled),
+        }
+    }
+
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }

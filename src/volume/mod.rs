@@ -3,9 +3,11 @@
 //! [`Dir`] does the work and blocks; [`Volume`] runs it on the volume's own threads, with a
 //! deadline. Nothing outside this module touches a volume's files in another way.
 
+pub mod batch;
 pub mod dir;
 pub mod error;
 pub mod fault;
+pub mod history;
 pub mod identity;
 pub mod level;
 pub mod listing;
@@ -18,8 +20,10 @@ pub mod worker;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-pub use dir::{Dir, Found, HistoryFile, Staged};
+pub use batch::BatchSync;
+pub use dir::{Dir, Durable, Found, Staged};
 pub use error::{At, VolumeError};
+pub use history::HistoryFile;
 pub use identity::{Identity, Layout, LayoutPartition, Membership};
 pub use level::Level;
 pub use listing::Listing;
@@ -54,6 +58,11 @@ impl Volume {
 
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// What needs no file of it.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
     }
 
     /// Begins work on the volume's files.

@@ -133,12 +133,7 @@ pub(super) fn read(
     file: &fs::File,
     fingerprint: &Fingerprint,
 ) -> Option<Record> {
-    let mut buffer = [0u8; 512];
-    let attribute = rustix::fs::fgetxattr(file, XATTR, &mut buffer[..])
-        .ok()
-        .and_then(|length| buffer.get(..length))
-        .and_then(|bytes| std::str::from_utf8(bytes).ok())
-        .and_then(|text| text.parse::<Record>().ok());
+    let attribute = attribute(file);
     attribute
         .filter(|record| record.describes(fingerprint))
         .or_else(|| {
@@ -150,6 +145,16 @@ pub(super) fn read(
                 .copied()
         })
         .or(attribute)
+}
+
+/// The record in the extended attribute.
+pub(super) fn attribute(file: &fs::File) -> Option<Record> {
+    let mut buffer = [0u8; 512];
+    let length = rustix::fs::fgetxattr(file, XATTR, &mut buffer[..]).ok()?;
+    std::str::from_utf8(buffer.get(..length)?)
+        .ok()?
+        .parse()
+        .ok()
 }
 
 /// Puts the record on a staged file. `false`: the file system has no xattrs.

@@ -1,0 +1,241 @@
+//! One artifact under its locks: what every replica holds, what the next commit is called, and
+//! whether there are enough replicas for it.
+
+use super::{
+    commit::{Condition, Guard},
+    error::StoreError,
+    grid::{Slot, Store, not_usable},
+    hold,
+    peek::{Peek, peek_all},
+};
+use crate::volume::{ArtifactName, Fingerprint, LockMode, Record, VersionId};
+
+impl Store {
+    /// Locks the artifact on every replica that can be written and looks at what is there.
+    pub(super) fn begin<'a>(
+        &'a self,
+        name: &'a ArtifactName,
+        guard: Guard<'_>,
+    ) -> Result<Change<'a>, StoreError> {
+        self.require_write()?;
+        self.require_same_layout()?;
+        let home = self.home(name);
+        let replicas: Vec<&Slot> = self.replicas(home).collect();
+        let usable: Vec<&Slot> = replicas
+            .iter()
+            .copied()
+            .filter(|s| s.is_writable())
+            .collect();
+        let needed = self.config().store.write_quorum.of(replicas.len());
+        let counting = usable.iter().filter(|slot| slot.counts()).count();
+        let quorum = Quorum {
+            partition: self.partitions().get(home).map_or("?", |p| &p.name),
+            needed,
+            replicas: replicas.len(),
+        };
+        if counting < needed {
+            if let [only] = replicas.as_slice() {
+                return Err(not_usable(only));
+            }
+            let missing = replicas
+                .iter()
+                .filter(|slot| !slot.is_writable() || !slot.counts())
+                .map(|slot| (slot.label(), slot.state.word().to_owned()));
+            return Err(quorum.missed(counting, missing));
+        }
+        let held = hold::hold_name(self, &usable, name, LockMode::Exclusive)?;
+        let seen = peek_all(&usable, name);
+        // A replica that fails to be read under the lock takes no part in this commit.
+        let mut slots = Vec::new();
+        let mut peeks = Vec::new();
+        let mut failed = Vec::new();
+        for slot in &replicas {
+            match usable.iter().position(|s| s.label() == slot.label()) {
+                None => failed.push((slot.label(), slot.state.word().to_owned())),
+                Some(index) => match seen.get(index) {
+                    Some(Ok(peek)) => {
+                        slots.push(*slot);
+                        peeks.push(peek.clone());
+                    }
+                    Some(Err(error)) => failed.push((slot.label(), error.to_string())),
+                    None => {}
+                },
+            }
+        }
+        let labelled: Vec<(&str, &Peek)> =
+            slots.iter().map(|slot| slot.label()).zip(&peeks).collect();
+        guard(&labelled)?;
+        let change = Change {
+            store: self,
+            name,
+            slots,
+            peeks,
+            failed,
+            quorum,
+            _held: held,
+        };
+        change.require_at_home(home)?;
+        Ok(change)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quorum<'a> {
+    partition: &'a str,
+    pub(super) needed: usize,
+    replicas: usize,
+}
+
+impl Quorum<'_> {
+    pub(super) fn missed<'a>(
+        &self,
+        got: usize,
+        why: impl IntoIterator<Item = (&'a str, String)>,
+    ) -> StoreError {
+        let why: Vec<String> = why
+            .into_iter()
+            .map(|(label, reason)| format!("{label}: {reason}"))
+            .collect();
+        StoreError::NoQuorum {
+            partition: self.partition.to_owned(),
+            needed: self.needed,
+            replicas: self.replicas,
+            got,
+            why: if why.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", why.join("; "))
+            },
+        }
+    }
+}
+
+/// One artifact under its locks.
+pub(super) struct Change<'a> {
+    store: &'a Store,
+    pub(super) name: &'a ArtifactName,
+    /// The replicas that take part.
+    pub(super) slots: Vec<&'a Slot>,
+    /// What each of them knows, in the same order.
+    pub(super) peeks: Vec<Peek>,
+    /// The replicas that do not, and why.
+    pub(super) failed: Vec<(&'a str, String)>,
+    pub(super) quorum: Quorum<'a>,
+    _held: hold::Held,
+}
+
+impl Change<'_> {
+    /// The greatest generation that any replica has seen, recorded or removed.
+    pub(super) fn greatest(&self) -> u64 {
+        self.peeks
+            .iter()
+            .filter_map(Peek::greatest_generation)
+            .max()
+            .unwrap_or(0)
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.peeks.iter().any(|peek| peek.found.is_some())
+    }
+
+    pub(super) fn require(&self, condition: Condition) -> Result<(), StoreError> {
+        let found = match condition {
+            Condition::Always => return Ok(()),
+            Condition::Absent if !self.exists() => return Ok(()),
+            Condition::Generation(wanted) if self.exists() && self.greatest() == wanted => {
+                return Ok(());
+            }
+            _ if self.exists() => format!("generation {}", self.greatest()),
+            _ => "absent".to_owned(),
+        };
+        Err(StoreError::Generation {
+            name: self.name.clone(),
+            found,
+        })
+    }
+
+    /// Refuses when home knows nothing of the artifact but another partition holds it: writing
+    /// here would make two.
+    fn require_at_home(&self, home: usize) -> Result<(), StoreError> {
+        if self.exists() || self.greatest() > 0 {
+            return Ok(());
+        }
+        let elsewhere: Vec<&Slot> = self
+            .store
+            .slots()
+            .iter()
+            .filter(|slot| slot.partition != home && slot.state.is_readable())
+            .collect();
+        let found = peek_all(&elsewhere, self.name)
+            .into_iter()
+            .zip(&elsewhere)
+            .find(|(peek, _)| peek.as_ref().is_ok_and(|peek| peek.found.is_some()));
+        match found {
+            Some((_, slot)) => Err(StoreError::Changed(format!(
+                "{} is misplaced: it lies on {}, its home is {}; `maifdeck replicas repair` \
+                 brings it home",
+                self.name,
+                slot.label(),
+                self.quorum.partition,
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn next_record(&self) -> Result<NextRecord, StoreError> {
+        let nonce = getrandom::u64()
+            .map_err(|error| StoreError::Failed(format!("no random numbers: {error}")))?;
+        Ok(NextRecord {
+            generation: self.greatest() + 1,
+            nonce,
+        })
+    }
+
+    /// Greater than every id known for the name here.
+    pub(super) fn next_id(&self) -> VersionId {
+        let known = self
+            .peeks
+            .iter()
+            .flat_map(|p| p.history.iter().map(|h| h.id));
+        VersionId::after(self.store.clock().now(), known)
+    }
+
+    /// Under which id each slot archives its predecessor: one id for one content, the next free
+    /// ones for contents that differ from it, so that no id means two things.
+    pub(super) fn archive_ids(&self) -> Vec<VersionId> {
+        let mut next = self.next_id();
+        let mut known: Vec<(Fingerprint, VersionId)> = Vec::new();
+        self.peeks
+            .iter()
+            .map(|peek| {
+                let Some(found) = &peek.found else {
+                    return next;
+                };
+                if let Some((_, id)) = known.iter().find(|(p, _)| *p == found.fingerprint) {
+                    return *id;
+                }
+                let id = next;
+                known.push((found.fingerprint, id));
+                next = next.next();
+                id
+            })
+            .collect()
+    }
+}
+
+/// Generation and nonce of a commit; the fingerprint comes with the staged bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NextRecord {
+    pub(super) generation: u64,
+    nonce: u64,
+}
+
+impl NextRecord {
+    pub(super) const fn of(self, fingerprint: Fingerprint) -> Record {
+        Record {
+            generation: self.generation,
+            nonce: self.nonce,
+            fingerprint,
+        }
+    }
+}
