@@ -3,11 +3,14 @@
 
 use crate::{
     backup::{self, BackupId, BackupState, BackupView, manifest},
-    plan::{self, Choice, Plan, RestoreChoice, RestoreMode, VersionFacts},
+    journal,
+    plan::{
+        self, Choice, KnownVersion, KnownVersions, Plan, RestoreChoice, RestoreMode, VersionFacts,
+    },
     progress::Task,
     store::{Store, StoreError, config::BackupConfig},
     survey::{self, Scope, Survey},
-    volume::{ArtifactName, Lane, Level, Pulse, VersionId},
+    volume::{ArtifactName, Lane, Level, Pulse, VersionId, VersionKind},
 };
 
 /// Plans the restore of a version that was found intact.
@@ -145,6 +148,86 @@ pub fn removal(store: &Store, mut names: Vec<ArtifactName>) -> Result<Plan, Stor
     let survey = look(store, names.clone())?;
     let id = store.id().unwrap_or_default();
     Ok(plan::remove(&survey, id, &names, store.clock().now()))
+}
+
+/// Plans the undoing of a job; the id may be shortened.
+pub fn undo(store: &Store, id: &str) -> Result<Plan, StoreError> {
+    let record = journal::read::find(store, id)?;
+    let view = record.view();
+    let plan = record.header.plan.as_ref().filter(|_| view.undoable);
+    let Some(plan) = plan else {
+        return Err(StoreError::Usage(format!(
+            "job {} ({}, {}) left nothing that can be undone",
+            view.id,
+            view.intent,
+            view.state.word()
+        )));
+    };
+    let plan: Plan = serde_json::from_value(plan.clone()).map_err(|error| {
+        StoreError::Failed(format!(
+            "the plan in the journal of {id} is damaged: {error}"
+        ))
+    })?;
+    let done = || {
+        let steps = record.steps.done.iter();
+        steps.filter_map(|number| plan.steps.get(*number))
+    };
+    let names: Vec<ArtifactName> = plan::touched(done()).into_iter().collect();
+    let survey = look(store, names.clone())?;
+    let histories = known_versions(store, &survey, &names);
+    Ok(plan::undo(
+        &survey,
+        store.id().unwrap_or_default(),
+        &view.id,
+        done(),
+        &histories,
+        |name| store.home(name),
+        store.clock().now(),
+    ))
+}
+
+/// What the versions of these artifacts hold.
+fn known_versions(store: &Store, survey: &Survey, names: &[ArtifactName]) -> KnownVersions {
+    let mut known = KnownVersions::new();
+    for (position, slot) in store.slots().iter().enumerate() {
+        let here: Vec<(ArtifactName, VersionId)> = names
+            .iter()
+            .filter_map(|name| Some((name, survey.find(name)?)))
+            .flat_map(|(name, row)| {
+                let kept = survey.history(row).iter().filter(move |version| {
+                    version.kind == VersionKind::Copy && usize::from(version.volume.0) == position
+                });
+                kept.map(move |version| (name.clone(), version.id))
+            })
+            .collect();
+        if here.is_empty() {
+            continue;
+        }
+        let looked = slot.volume.run(Lane::Bulk, move |dir, pulse| {
+            Ok(here
+                .into_iter()
+                .map(|(name, id)| {
+                    pulse.beat();
+                    let print = dir.look_at_version(&name, id).ok();
+                    (name, id, print)
+                })
+                .collect::<Vec<_>>())
+        });
+        // A volume that cannot be read gives no source; the plan then says what is missing.
+        for (name, id, print) in looked.unwrap_or_default() {
+            if let Some(fingerprint) = print {
+                known.entry(name).or_default().push(KnownVersion {
+                    id,
+                    volume: slot.label().to_owned(),
+                    fingerprint,
+                });
+            }
+        }
+    }
+    for versions in known.values_mut() {
+        versions.sort_by_key(|version| std::cmp::Reverse(version.id));
+    }
+    known
 }
 
 /// Plans a repair, from a survey of every byte of these artifacts (all when empty).

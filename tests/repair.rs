@@ -278,3 +278,127 @@ fn read_only_is_held_by_the_engine() {
         .exits(3);
     assert_eq!(support::tree(f.directory.path()), before);
 }
+
+#[test]
+fn undo_brings_back_what_a_restore_replaced_and_leaves_what_changed_since() {
+    let f = Fixture::grid(2, 2);
+    f.run(&["put", "kept", "--text", "kept 1"]).exits(0);
+    f.run(&["put", "replaced", "--text", "replaced 1"]).exits(0);
+    f.run(&["put", "touched", "--text", "touched 1"]).exits(0);
+    f.run(&["put", "gone", "--text", "gone 1"]).exits(0);
+    f.run(&["backup", "create"]).exits(0);
+    f.run(&["put", "replaced", "--text", "replaced 2"]).exits(0);
+    f.run(&["put", "touched", "--text", "touched 2"]).exits(0);
+    f.run(&["put", "newer", "--text", "newer 1"]).exits(0);
+    f.run(&["rm", "gone", "--yes"]).exits(0);
+
+    let restored = f.run(&["backup", "restore", "latest", "--yes", "--json"]);
+    let restored = restored.exits(0).json();
+    assert_eq!(restored["job"]["undo"], true);
+    assert_eq!(text(&f, "replaced"), "replaced 1");
+    assert_eq!(text(&f, "gone"), "gone 1");
+    f.run(&["get", "newer"]).exits(5);
+    f.run(&["put", "touched", "--text", "touched 3"]).exits(0);
+
+    let job = restored["job"]["id"].as_str().unwrap();
+    // Not confirmed, nothing happens.
+    f.run(&["jobs", "undo", job]).exits(3);
+    assert_eq!(text(&f, "replaced"), "replaced 1");
+    let undone = f.run(&["jobs", "undo", job, "--yes"]).exits(4);
+    assert!(undone.stderr.contains("touched was changed since"));
+    assert_eq!(text(&f, "replaced"), "replaced 2");
+    assert_eq!(text(&f, "newer"), "newer 1");
+    assert_eq!(text(&f, "touched"), "touched 3");
+    assert_eq!(text(&f, "kept"), "kept 1");
+    f.run(&["get", "gone"]).exits(5);
+    // Undone is undone: what is left to do is nothing.
+    let again = f.run(&["jobs", "undo", job, "--yes"]).exits(4);
+    assert!(again.stderr.contains("0 steps"), "{}", again.stderr);
+}
+
+#[test]
+fn several_removals_are_one_job_that_can_be_undone() {
+    let f = Fixture::grid(1, 3);
+    for name in ["a", "b", "c"] {
+        f.run(&["put", name, "--text", name]).exits(0);
+    }
+    f.run(&["rm", "a", "b", "no-such", "--yes"]).exits(4);
+    f.run(&["rm", "no-such", "--yes"]).exits(5);
+    let jobs = f.run(&["jobs", "--json"]).exits(0).json();
+    assert_eq!(jobs["jobs"][0]["intent"], "remove");
+    assert_eq!(jobs["jobs"][0]["steps_done"], 2);
+    f.run(&["get", "a"]).exits(5);
+    let job = jobs["jobs"][0]["id"].as_str().unwrap();
+    f.run(&["jobs", "undo", job, "--yes"]).exits(0);
+    assert_eq!(text(&f, "a"), "a");
+    assert_eq!(text(&f, "b"), "b");
+    assert_eq!(states(&f)["ok"], 3);
+}
+
+#[test]
+fn a_backup_is_a_job_and_one_that_was_killed_is_no_news_once_it_was_made_again() {
+    let f = Fixture::grid(1, 2);
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    let killed = f
+        .command(&["backup", "create"])
+        .env("MAIFDECK_FAULT", "backup.before-seal=kill")
+        .output()
+        .unwrap();
+    assert_eq!(killed.status.code(), None);
+    let jobs = |f: &Fixture| f.run(&["jobs", "--json"]).exits(0).json();
+    assert_eq!(jobs(&f)["jobs"][0]["state"], "interrupted");
+    assert_eq!(jobs(&f)["jobs"][0]["intent"], "backup-create");
+    let status = f.run(&["status", "--json"]).exits(1).json();
+    assert!(status.to_string().contains("was interrupted"));
+    let made = f.run(&["backup", "create", "--json"]).exits(0).json();
+    assert_eq!(made["job"]["id"], jobs(&f)["jobs"][0]["id"]);
+    assert_eq!(made["job"]["state"], "done");
+    let status = f.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["findings"], json!([]));
+}
+
+#[test]
+fn a_running_job_is_cancelled_from_outside_and_goes_on_when_it_is_resumed() {
+    let f = damaged_in_b();
+    let child = f
+        .command(&["replicas", "repair", "--yes"])
+        .env("MAIFDECK_FAULT", "apply.journalled=stop")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = child.id().to_string();
+    let mut child = child;
+    let id = loop {
+        let jobs = f.run(&["jobs", "--json"]).exits(0).json();
+        if jobs["jobs"][0]["state"] == "running" {
+            break jobs["jobs"][0]["id"].as_str().unwrap().to_owned();
+        }
+        std::thread::yield_now();
+    };
+    f.run(&["jobs", "cancel", &id]).exits(0);
+    // It may be done before it looks; what matters is that it ends by itself, whole.
+    let go_on = std::process::Command::new("kill")
+        .args(["-CONT", &pid])
+        .status()
+        .unwrap();
+    assert!(go_on.success());
+    let ended = child.wait().unwrap();
+    let jobs = f.run(&["jobs", "--json"]).exits(0).json();
+    let state = jobs["jobs"][0]["state"].as_str().unwrap().to_owned();
+    assert!(
+        (state == "cancelled" && ended.code() == Some(4))
+            || (state == "done" && ended.code() == Some(0)),
+        "{state} {ended}"
+    );
+    if state == "cancelled" {
+        f.run(&["jobs", "resume", &id]).exits(0);
+    }
+    assert_eq!(states(&f)["ok"], 4);
+    f.run(&["jobs", "cancel", &id]).exits(2);
+}
+
+fn text(f: &Fixture, name: &str) -> String {
+    let inspected = f.run(&["inspect", name, "--text", "--json"]).exits(0);
+    inspected.json()["texts"][0].as_str().unwrap().to_owned()
+}

@@ -4,6 +4,9 @@
 mod copies;
 mod put;
 mod steps;
+pub mod unplanned;
+
+pub use steps::holds;
 
 use std::{
     cell::RefCell,
@@ -14,8 +17,9 @@ use std::{
 use crate::{
     journal::{
         Actor, JobState, JobView, Journal,
-        model::{Event, Header, Outcome},
+        model::{End, Event, Header, Outcome},
         read,
+        write::ask_to_cancel,
     },
     plan::{Intent, Plan},
     progress::Task,
@@ -46,17 +50,16 @@ impl Job {
     /// Runs it to its end, or to where it is cancelled.
     pub fn run(self, task: &Task) -> Result<JobView, StoreError> {
         let id = self.id().to_owned();
+        self.journal.heed_cancel(task);
         if let Err(error) = run(&self.store, &self.plan, &self.journal, &self.done, task) {
             // Ended before or between its steps: the journal says so, whatever else fails.
             let state = match error {
                 StoreError::Cancelled(_) => JobState::Cancelled,
                 _ => JobState::Failed,
             };
-            self.journal.end(&Event::End {
-                state,
-                at: self.store.clock().now(),
-                bytes: task.snapshot().bytes_done,
-            })?;
+            let bytes = task.snapshot().bytes_done;
+            self.journal
+                .end(End::new(state, self.store.clock().now(), bytes))?;
             return Err(error);
         }
         // The journal's lock is given back before it is read, or the job would look as if it ran.
@@ -118,7 +121,7 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
     check(store, &plan)?;
     let held = lock(store, &plan)?;
     let journal = Journal::resume(store, &view.id)?;
-    journal.end(&Event::Resumed {
+    journal.note(&Event::Resumed {
         actor: actor(),
         at: store.clock().now(),
     })?;
@@ -126,9 +129,34 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
         store: store.clone(),
         plan,
         journal,
-        done: record.done,
+        done: record.steps.done,
         _held: held,
     })
+}
+
+/// Stops a job: a running one at its next safe point, an interrupted one for good.
+pub fn cancel(store: &Store, id: &str) -> Result<JobView, StoreError> {
+    store.require_write()?;
+    let view = read::find(store, id)?.view();
+    match view.state {
+        JobState::Running => ask_to_cancel(store, &view.id)?,
+        JobState::Interrupted => {
+            let journal = Journal::resume(store, &view.id)?;
+            journal.end(End::new(
+                JobState::Cancelled,
+                store.clock().now(),
+                view.bytes,
+            ))?;
+        }
+        state => {
+            return Err(StoreError::Usage(format!(
+                "job {} is {}; there is nothing to cancel",
+                view.id,
+                state.word()
+            )));
+        }
+    }
+    Ok(read::find(store, &view.id)?.view())
 }
 
 fn check(store: &Store, plan: &Plan) -> Result<(), StoreError> {
@@ -162,7 +190,7 @@ fn check(store: &Store, plan: &Plan) -> Result<(), StoreError> {
 /// Restores keep all other writers out; repairs only other bulk work.
 const fn lock_mode(intent: &Intent) -> LockMode {
     match intent {
-        Intent::BackupRestore { .. } => LockMode::Exclusive,
+        Intent::BackupRestore { .. } | Intent::Undo { .. } => LockMode::Exclusive,
         _ => LockMode::Shared,
     }
 }
@@ -247,11 +275,8 @@ fn run(
         (false, _) => JobState::Partial,
     };
     tracing::info!(job = journal.id(), took = ?began.elapsed(), ?state, "job ended");
-    journal.end(&Event::End {
-        state,
-        at: store.clock().now(),
-        bytes: task.snapshot().bytes_done,
-    })
+    let bytes = task.snapshot().bytes_done;
+    journal.end(End::new(state, store.clock().now(), bytes))
 }
 
 /// `<YYYYmmdd_HHMMSS.mmm>-<six hex digits>`

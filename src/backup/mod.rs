@@ -20,5 +20,5 @@ mod verify;
 pub use create::{BackupReport, create};
 pub use manifest::{Entry, Header, Skipped};
 pub use model::{BackupId, BackupState, BackupView, Verified};
-pub use tree::{RelPath, list, lock_directory};
+pub use tree::{BackupList, RelPath, list, lock_directory};
 pub use verify::{VerifyReport, verify};

@@ -22,6 +22,7 @@ use crate::{
     volume::{
         ArtifactName, At, Lane, Lock, LockMode, Pulse, Volume, VolumeError,
         dir::{OWN, VERSIONS},
+        listing::nanos,
         version,
     },
 };
@@ -80,6 +81,51 @@ pub(super) fn staging_lock(id: BackupId) -> String {
 /// All backups, oldest first. A directory that does not exist holds none.
 pub fn list(directory: &Path) -> Result<Vec<BackupView>, StoreError> {
     Ok(looking(directory).run(Lane::Bulk, |dir, pulse| list_in(dir.path(), pulse))?)
+}
+
+/// The list of all backups, followed from one look to the next: while no directory that matters
+/// has changed, nothing is read.
+#[derive(Debug, Default)]
+pub struct BackupList {
+    seen: Option<Vec<(PathBuf, i64)>>,
+    views: Vec<BackupView>,
+}
+
+impl BackupList {
+    /// All backups, oldest first.
+    pub fn refresh(&mut self, directory: &Path) -> Result<Vec<BackupView>, StoreError> {
+        let now = looking(directory).run(Lane::Short, |dir, pulse| times(dir.path(), pulse))?;
+        let running = |view: &BackupView| view.state == BackupState::Running;
+        if self.seen.as_ref() != Some(&now) || self.views.iter().any(running) {
+            self.views = list(directory)?;
+            self.seen = Some(now);
+        }
+        Ok(self.views.clone())
+    }
+}
+
+/// When the backups directory, each backup in it and what is ours in each were changed.
+fn times(directory: &Path, pulse: &Pulse) -> Result<Vec<(PathBuf, i64)>, VolumeError> {
+    use std::os::unix::fs::MetadataExt;
+    let mut times = Vec::new();
+    let mut note = |path: PathBuf| match fs::metadata(&path) {
+        Ok(m) => times.push((path, nanos(m.mtime(), m.mtime_nsec()))),
+        Err(_) => times.push((path, 0)),
+    };
+    note(directory.to_owned());
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(times),
+        Err(error) => return Err(error).at("list", directory),
+    };
+    for entry in entries {
+        let path = entry.at("list", directory)?.path();
+        note(path.join(OWN));
+        note(path);
+        pulse.beat();
+    }
+    times.sort_unstable();
+    Ok(times)
 }
 
 /// The backup called `id`.

@@ -277,6 +277,14 @@ pub enum JobsCommand {
     Show { id: String },
     /// Go on with an interrupted or cancelled job
     Resume { id: String },
+    /// Bring back what a job replaced or removed
+    Undo {
+        id: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// Stop a running job at its next safe point, or close an interrupted one
+    Cancel { id: String },
 }
 
 #[derive(Debug, Args)]

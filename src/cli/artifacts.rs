@@ -9,16 +9,20 @@ use serde_json::{Value, json};
 use super::{
     Context, Exit,
     args::{Confirm, Get, Lock, Put},
-    shown,
+    plans, shown,
 };
 use crate::{
+    apply,
     maif::Verdict,
+    plan::Step,
+    planner,
     progress::Task,
     report::{self, stamp},
     store::{
         Slot, Store, StoreError,
         commit::{Committed, Condition, PutRequest},
         fetch, hold,
+        peek::Peek,
         prepare::{self, Input},
     },
     survey::{self, Scope, Survey, VersionView},
@@ -173,43 +177,27 @@ pub fn with_copy(
 /// `rm`
 pub fn remove(context: &Context<'_>, names: &[String], confirm: Confirm) -> Result<u8, StoreError> {
     let store = context.open(false)?;
-    let mut found = Vec::new();
-    let mut code = Exit::DONE;
-    for name in names {
-        let name = context.name(name)?;
-        let (_, judgement) = store.judge(&name);
-        if judgement.vanished || judgement.removed {
-            context.output.say(&format!("no such artifact: {name}"));
-            code = Exit::PARTIAL;
-        } else {
-            context.output.say(&format!(
-                "archive {name} and mark it removed on every replica of its partition"
-            ));
-            found.push(name);
-        }
-    }
-    if found.is_empty() {
-        return Err(StoreError::NotFound {
+    store.require_same_layout()?;
+    let wanted = names
+        .iter()
+        .map(|name| context.name(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let plan = planner::removal(&store, wanted)?;
+    match plan.steps.as_slice() {
+        [] => Err(StoreError::NotFound {
             kind: "artifact",
-            what: names.join(", "),
-        });
+            what: plan.summary.skipped.join("; "),
+        }),
+        // One artifact is a change like any other; several are a job.
+        [Step::Remove { name, expect }] if !confirm.dry_run => {
+            plans::confirmed(context, &store, &plan, confirm)?;
+            let guard = |peeks: &[(&str, &Peek)]| apply::holds(expect, None, peeks);
+            let committed = store.remove(name, &guard)?;
+            let code = report_change(context, &committed, "removed");
+            Ok(code.max(plans::left(&plan)))
+        }
+        _ => plans::carry_out(context, &store, &plan, confirm),
     }
-    if confirm.dry_run {
-        return Ok(code);
-    }
-    store.require_write()?;
-    if !confirm.yes {
-        let word = match found.as_slice() {
-            [one] => one.as_str().unwrap_or("yes"),
-            _ => "remove",
-        };
-        super::confirm::typed(word)?;
-    }
-    for name in &found {
-        let committed = store.remove(name, &|_| Ok(()))?;
-        code = code.max(report_change(context, &committed, "removed"));
-    }
-    Ok(code)
 }
 
 fn presence(store: &Store) -> Result<Survey, StoreError> {

@@ -1,6 +1,6 @@
 //! `backup create/list/verify/restore/prune`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Context, Exit,
@@ -8,6 +8,7 @@ use super::{
     plans, progress,
 };
 use crate::{
+    apply::unplanned::BackupJob,
     backup,
     plan::RestoreMode,
     planner, report,
@@ -47,26 +48,11 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
 }
 
 fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
-    let began = store.clock().now();
-    let report = progress::shown(context, |task| backup::create(store, store.clock(), task))?;
-    let state = if report.skipped.is_empty() {
-        "done"
-    } else {
-        "partial"
-    };
+    let job = BackupJob::begin(store)?;
+    let (job, report) = progress::shown(context, |task| job.run(task))?;
     if context.output.is_json() {
-        let errors: Vec<String> = report.skipped.iter().map(ToString::to_string).collect();
         context.output.json(json!({
-            "job": {
-                "id": Value::Null, "plan": Value::Null, "intent": "backup-create",
-                "state": state,
-                "steps_done": report.artifacts + report.versions,
-                "steps_failed": report.skipped.len(),
-                "bytes": report.new_bytes,
-                "seconds": (store.clock().now() - began).as_seconds_f64(),
-                "errors": errors,
-                "undo": false,
-            },
+            "job": plans::job_json(&job),
             "backup": {
                 "id": report.id, "state": report.state, "artifacts": report.artifacts,
                 "versions": report.versions, "bytes": report.bytes,

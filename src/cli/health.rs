@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Context, Exit, progress};
 use crate::{
     backup::{self, BackupState},
-    journal::{JobView, read},
+    journal::read,
     report,
     store::{Access, Store, StoreError, config::Role},
     survey::{
@@ -28,7 +28,9 @@ fn take(
         names,
         known: Vec::new(),
     };
-    progress::shown(context, |task| survey::survey(store, &scope, task))
+    let mut survey = progress::shown(context, |task| survey::survey(store, &scope, task))?;
+    survey.findings = report::findings::of(&survey, &store.config().store);
+    Ok(survey)
 }
 
 /// The exit code that findings give.
@@ -59,22 +61,11 @@ pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
     let store = context.open(false)?;
     let mut survey = take(context, &store, Level::Quick, Vec::new())?;
     let backups = match &store.config().backup {
-        Some(config) => {
-            let backups = backup::list(&config.directory)?;
-            let now = store.clock().now();
-            survey
-                .findings
-                .extend(survey::findings::about_backups(&backups, config, now));
-            backups
-        }
+        Some(config) => backup::list(&config.directory)?,
         None => Vec::new(),
     };
-    let jobs: Vec<JobView> = read::read_all(&store)
-        .iter()
-        .map(read::Record::view)
-        .collect();
-    survey.findings.extend(survey::findings::about_jobs(&jobs));
-    survey::findings::sort(&mut survey.findings);
+    let jobs = read::list(&store);
+    survey.findings = report::findings::all(&survey, &store, &backups, &jobs);
     let last = backups
         .iter()
         .rfind(|view| view.state == BackupState::Complete && view.at <= store.clock().now());

@@ -107,31 +107,47 @@ pub fn carry_out(
         context.output.json(document);
         return Ok(Exit::DONE);
     }
-    print_plan(context, plan);
     if confirm.dry_run {
+        print_plan(context, plan);
         return Ok(Exit::DONE);
     }
-    let left = if plan.summary.skipped.is_empty() {
-        Exit::DONE
-    } else {
-        Exit::PARTIAL
-    };
     if plan.is_empty() {
+        print_plan(context, plan);
         if context.output.is_json() {
             context.output.json(plan_json(plan));
         }
-        return Ok(left);
+        return Ok(left(plan));
     }
-    store.require_write()?;
-    if !confirm.yes {
-        if plan.is_destructive() {
-            confirm::typed(&plan.confirmation_word())?;
-        } else {
-            confirm::yes()?;
-        }
-    }
+    confirmed(context, store, plan, confirm)?;
     let job = progress::shown(context, |task| apply::apply(store, plan, task))?;
-    Ok(report_job(context, &job).max(left))
+    Ok(report_job(context, &job).max(left(plan)))
+}
+
+/// Prints the plan and has it confirmed.
+pub fn confirmed(
+    context: &Context<'_>,
+    store: &Store,
+    plan: &Plan,
+    confirm: Confirm,
+) -> Result<(), StoreError> {
+    print_plan(context, plan);
+    store.require_write()?;
+    if confirm.yes {
+        return Ok(());
+    }
+    match report::plan::asks(plan) {
+        Some(word) => confirm::typed(&word),
+        None => confirm::yes(),
+    }
+}
+
+/// The exit code for what a plan leaves undone.
+pub const fn left(plan: &Plan) -> u8 {
+    if plan.summary.skipped.is_empty() {
+        Exit::DONE
+    } else {
+        Exit::PARTIAL
+    }
 }
 
 fn plan_json(plan: &Plan) -> Value {
@@ -205,12 +221,21 @@ pub fn job_json(job: &JobView) -> Value {
         "seconds": apply::took(job).as_secs_f64(),
         "errors": job.errors,
         "resumable": job.resumable,
-        "undo": false,
+        "undo": job.undoable,
     })
 }
 
 /// Prints what became of a job; its exit code.
-fn report_job(context: &Context<'_>, job: &JobView) -> u8 {
+pub fn report_job(context: &Context<'_>, job: &JobView) -> u8 {
+    print_job(context, job);
+    match job.state {
+        JobState::Done => Exit::DONE,
+        JobState::Failed => Exit::FAILED,
+        _ => Exit::PARTIAL,
+    }
+}
+
+fn print_job(context: &Context<'_>, job: &JobView) {
     if context.output.is_json() {
         context.output.json(json!({ "job": job_json(job) }));
     } else {
@@ -227,22 +252,14 @@ fn report_job(context: &Context<'_>, job: &JobView) -> u8 {
             context.output.line(&format!("  {error}"));
         }
     }
-    match job.state {
-        JobState::Done => Exit::DONE,
-        JobState::Failed => Exit::FAILED,
-        _ => Exit::PARTIAL,
-    }
 }
 
-/// `jobs`, `jobs show`, `jobs resume`
+/// `jobs` and what is done with them
 pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, StoreError> {
     let store = context.open(false)?;
     match command {
         None => {
-            let jobs: Vec<JobView> = read::read_all(&store)
-                .iter()
-                .map(read::Record::view)
-                .collect();
+            let jobs: Vec<JobView> = read::list(&store);
             if context.output.is_json() {
                 let jobs: Vec<Value> = jobs.iter().map(job_json).collect();
                 context.output.json(json!({ "jobs": jobs }));
@@ -267,12 +284,26 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
         }
         Some(JobsCommand::Show { id }) => {
             let job = read::find(&store, id)?.view();
-            report_job(context, &job);
+            print_job(context, &job);
             Ok(Exit::DONE)
         }
         Some(JobsCommand::Resume { id }) => {
             let job = progress::shown(context, |task| apply::resume(&store, id)?.run(task))?;
             Ok(report_job(context, &job))
+        }
+        Some(JobsCommand::Undo { id, confirm }) => {
+            let plan = planner::undo(&store, id)?;
+            carry_out(context, &store, &plan, *confirm)
+        }
+        Some(JobsCommand::Cancel { id }) => {
+            let job = apply::cancel(&store, id)?;
+            if job.state == JobState::Running {
+                context
+                    .output
+                    .say("asked to stop; it ends at its next safe point");
+            }
+            print_job(context, &job);
+            Ok(Exit::DONE)
         }
     }
 }

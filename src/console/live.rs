@@ -5,7 +5,6 @@
 //! others in turn. Only a difference leads to a new survey.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
@@ -19,21 +18,23 @@ use super::backend::{
     JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
 };
 use crate::{
-    apply,
-    backup::{self, BackupView},
-    journal::{JobState, JobView, read},
+    apply::{self, unplanned::BackupJob},
+    backup::{self, BackupList, BackupView},
+    journal::{JobList, JobState, JobView},
     maif::{self, BlockType, Reader, Verification},
     plan::{Intent, Plan},
     planner,
     progress::{Cancelled, Task},
     report::{self, stamp},
     store::{Access, Store, StoreError, config::Role},
-    survey::{self, CopyView, Scope, Survey, VersionView, VolumeState},
+    survey::{self, CopyView, Scope, Stamp, Survey, VersionView, VolumeState},
     volume::{ArtifactName, Lane, Level, VersionId, VersionKind, listing},
 };
 
 /// Rows looked at in one refresh beside the visible ones.
 const SWEEP: usize = 1000;
+/// Verifications of this process that the list of jobs remembers.
+const REMEMBERED: usize = 50;
 /// Bytes of a text shown in an inspection.
 const PREVIEW: u64 = 400;
 
@@ -41,14 +42,12 @@ const PREVIEW: u64 = 400;
 #[derive(Debug, Default)]
 struct Memory {
     /// Directory times by slot; `None` for a volume that did not answer.
-    times: Vec<Option<[i128; 2]>>,
+    times: Vec<Option<[i64; 2]>>,
     states: Vec<VolumeState>,
-    /// Size and times of the copies looked at so far.
-    seen: HashMap<(u16, ArtifactName), (u64, i128, i128)>,
     /// Where the sweep goes on.
     next: usize,
-    backups: Vec<BackupView>,
-    jobs: Vec<JobView>,
+    /// The backups and jobs that the findings are about.
+    shown: (Vec<BackupView>, Vec<JobView>),
     survey: Option<Arc<Survey>>,
 }
 
@@ -59,6 +58,10 @@ pub struct Live {
     config: String,
     memory: Mutex<Memory>,
     running: Mutex<Vec<Task>>,
+    journals: Mutex<JobList>,
+    backups: Mutex<BackupList>,
+    /// Verifications of this process.
+    unjournalled: Arc<Mutex<Vec<JobView>>>,
 }
 
 impl Live {
@@ -69,6 +72,9 @@ impl Live {
             config,
             memory: Mutex::default(),
             running: Mutex::default(),
+            journals: Mutex::default(),
+            backups: Mutex::default(),
+            unjournalled: Arc::default(),
         }
     }
 
@@ -113,6 +119,57 @@ impl Live {
         }
     }
 
+    /// Runs work that only reads: in the list of jobs, but in no journal.
+    fn look(
+        &self,
+        store: &Store,
+        intent: &str,
+        title: String,
+        work: impl FnOnce(&Task) -> Result<JobOutcome, StoreError> + Send + 'static,
+    ) -> Result<RunningJob, String> {
+        let id = apply::job_id(store).map_err(|error| words(&error))?;
+        let mut jobs = lock(&self.unjournalled);
+        let surplus = jobs.len().saturating_sub(REMEMBERED);
+        jobs.drain(..surplus);
+        jobs.push(JobView {
+            id: id.clone(),
+            plan: None,
+            intent: intent.to_owned(),
+            title: title.clone(),
+            state: JobState::Running,
+            actor: apply::actor(),
+            started: store.clock().now(),
+            ended: None,
+            steps_total: 0,
+            steps_done: 0,
+            steps_failed: 0,
+            bytes: 0,
+            errors: Vec::new(),
+            resumable: false,
+            undoable: false,
+        });
+        drop(jobs);
+        let (jobs, clock) = (Arc::clone(&self.unjournalled), store.clock().clone());
+        let own = id.clone();
+        Ok(self.spawn(id, title, false, move |task| {
+            let outcome = work(task);
+            let moment = task.snapshot();
+            if let Some(job) = lock(&jobs).iter_mut().find(|job| job.id == own) {
+                job.ended = Some(clock.now());
+                job.steps_total = moment.items_total.max(moment.items_done);
+                job.steps_done = moment.items_done;
+                job.steps_failed = moment.failed;
+                job.bytes = moment.bytes_done;
+                (job.state, job.errors) = match &outcome {
+                    Ok(outcome) => (outcome.state, outcome.errors.clone()),
+                    Err(StoreError::Cancelled(_)) => (JobState::Cancelled, Vec::new()),
+                    Err(error) => (JobState::Failed, vec![error.to_string()]),
+                };
+            }
+            outcome
+        }))
+    }
+
     fn run(&self, job: apply::Job) -> RunningJob {
         let (id, title) = (job.id().to_owned(), job.title());
         self.spawn(id, title, true, move |task| {
@@ -141,7 +198,7 @@ impl Live {
     ) -> bool {
         let mut memory = lock(&self.memory);
         let states: Vec<VolumeState> = store.slots().iter().map(|slot| slot.state).collect();
-        let times: Vec<Option<[i128; 2]>> = store
+        let times: Vec<Option<[i64; 2]>> = store
             .slots()
             .iter()
             .map(|slot| {
@@ -187,15 +244,12 @@ impl Live {
             };
             let volume = u16::try_from(position).unwrap_or(u16::MAX);
             for (name, found) in here.into_iter().zip(found) {
-                let Some(found) = found else { continue };
                 let as_surveyed = survey.find(&name).and_then(|row| {
                     let copies = &survey.artifacts.get(row)?.copies;
                     copies.iter().find(|copy| copy.volume.0 == volume)
                 });
-                changed |= match memory.seen.insert((volume, name), found) {
-                    Some(before) => before != found,
-                    None => as_surveyed.is_some_and(|copy| differs(copy, found, survey.at)),
-                };
+                changed |= found
+                    .is_some_and(|found| as_surveyed.is_none_or(|c| differs(c, found, survey.at)));
             }
         }
         changed
@@ -246,50 +300,46 @@ impl Backend for Live {
         let jobs = self.jobs();
         let same_beside = {
             let memory = lock(&self.memory);
-            memory.backups == backups && memory.jobs == jobs
+            memory.shown == (backups.clone(), jobs.clone())
         };
         if !changed && same_beside {
             return Ok(None);
         }
         let mut survey = match previous {
             Some(previous) if !changed => (*previous).clone(),
-            _ => {
+            previous => {
                 let scope = Scope {
                     level: Level::Quick,
                     ..Scope::default()
                 };
-                survey::survey(&store, &scope, &Task::new()).map_err(|error| words(&error))?
+                survey::survey_again(&store, &scope, previous.as_deref(), &Task::new())
+                    .map_err(|error| words(&error))?
             }
         };
-        survey.findings = survey::findings::of(&survey, &store);
-        if let Some(config) = &store.config().backup {
-            let now = store.clock().now();
-            survey
-                .findings
-                .extend(survey::findings::about_backups(&backups, config, now));
-        }
-        survey.findings.extend(survey::findings::about_jobs(&jobs));
-        survey::findings::sort(&mut survey.findings);
+        survey.findings = report::findings::all(&survey, &store, &backups, &jobs);
         let survey = Arc::new(survey);
         let mut memory = lock(&self.memory);
-        memory.backups = backups;
-        memory.jobs = jobs;
+        memory.shown = (backups, jobs);
         memory.survey = Some(Arc::clone(&survey));
         Ok(Some(survey))
     }
 
     fn backups(&self) -> Result<Vec<BackupView>, String> {
-        match &self.current().config().backup {
-            Some(config) => backup::list(&config.directory).map_err(|error| words(&error)),
-            None => Ok(Vec::new()),
-        }
+        let store = self.current();
+        let Some(config) = &store.config().backup else {
+            return Ok(Vec::new());
+        };
+        let mut list = lock(&self.backups);
+        list.refresh(&config.directory)
+            .map_err(|error| words(&error))
     }
 
     fn jobs(&self) -> Vec<JobView> {
-        read::read_all(&self.current())
-            .iter()
-            .map(read::Record::view)
-            .collect()
+        let mut jobs = lock(&self.journals).refresh(&self.current());
+        // Work that only reads is in no journal: it is told as long as the console is open.
+        jobs.extend(lock(&self.unjournalled).iter().cloned());
+        jobs.sort_by(|a, b| b.id.cmp(&a.id));
+        jobs
     }
 
     fn history(&self, name: &ArtifactName) -> Result<Vec<HistoryEntry>, String> {
@@ -349,20 +399,14 @@ impl Backend for Live {
 
     fn start(&self, request: JobRequest) -> Result<RunningJob, String> {
         let store = self.current();
-        let id = apply::job_id(&store).map_err(|error| words(&error))?;
         match request {
             JobRequest::BackupCreate => {
-                store.require_write().map_err(|error| words(&error))?;
-                let title = "back up".to_owned();
+                let job = BackupJob::begin(&store).map_err(|error| words(&error))?;
+                let (id, title) = (job.id().to_owned(), job.title().to_owned());
                 Ok(self.spawn(id, title, false, move |task| {
-                    let report = backup::create(&store, store.clock(), task)?;
-                    let state = if report.skipped.is_empty() {
-                        JobState::Done
-                    } else {
-                        JobState::Partial
-                    };
+                    let (job, report) = job.run(task)?;
                     Ok(JobOutcome {
-                        state,
+                        state: job.state,
                         message: format!(
                             "backup {} {}: {} artifacts, {} new",
                             report.id,
@@ -370,7 +414,7 @@ impl Backend for Live {
                             report::count(report.artifacts),
                             report::size(report.new_bytes)
                         ),
-                        errors: report.skipped.iter().map(ToString::to_string).collect(),
+                        errors: job.errors,
                     })
                 }))
             }
@@ -379,9 +423,9 @@ impl Backend for Live {
                     return Err("no [backup] directory is configured".to_owned());
                 };
                 let title = format!("verify backup {backup}");
-                Ok(self.spawn(id, title, false, move |task| {
-                    let report =
-                        backup::verify(&config.directory, backup, quick, store.clock(), task)?;
+                let clock = store.clock().clone();
+                self.look(&store, "backup-verify", title, move |task| {
+                    let report = backup::verify(&config.directory, backup, quick, &clock, task)?;
                     let state = if report.ok {
                         JobState::Done
                     } else {
@@ -398,18 +442,18 @@ impl Backend for Live {
                         ),
                         errors: report.damaged.into_iter().chain(report.missing).collect(),
                     })
-                }))
+                })
             }
             JobRequest::VerifyAll { level } => {
                 let title = format!("verify all copies ({})", level.word());
-                Ok(self.spawn(id, title, false, move |task| {
+                let looked = store.clone();
+                self.look(&looked, "verify", title, move |task| {
                     let scope = Scope {
                         level,
                         ..Scope::default()
                     };
                     let survey = survey::survey(&store, &scope, task)?;
-                    let worse: Vec<String> = survey
-                        .findings
+                    let worse: Vec<String> = report::findings::of(&survey, &store.config().store)
                         .iter()
                         .filter(|finding| finding.severity <= survey::Severity::Warning)
                         .map(|finding| finding.message.clone())
@@ -427,7 +471,7 @@ impl Backend for Live {
                         ),
                         errors: worse,
                     })
-                }))
+                })
             }
         }
     }
@@ -457,10 +501,9 @@ impl Backend for Live {
 }
 
 /// Whether a file may be other than the survey saw it: it differs, or it was written so shortly
-/// before the survey that another save could hide in the same second.
-fn differs(copy: &CopyView, (size, modified, _): (u64, i128, i128), at: DateTime<Utc>) -> bool {
-    let seconds = i64::try_from(modified / 1_000_000_000).unwrap_or(0);
-    copy.size != Some(size) || copy.modified != seconds || seconds + 1 >= at.timestamp()
+/// before the survey that another save could hide in the grain of its time stamps.
+fn differs(copy: &CopyView, (size, stamp): (u64, Stamp), at: DateTime<Utc>) -> bool {
+    copy.size != Some(size) || copy.stamp != stamp || !stamp.is_settled(at.timestamp())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -502,6 +545,7 @@ fn make_plan(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
         } => planner::backup(store, &backup.to_string(), names, mode, 50),
         Intent::BackupPrune { keep_last } => planner::prune(store, keep_last),
         Intent::Remove { names } => planner::removal(store, names),
+        Intent::Undo { job } => planner::undo(store, &job),
     }
 }
 

@@ -5,4 +5,5 @@ pub mod read;
 pub mod write;
 
 pub use model::{Actor, JobState, JobView};
+pub use read::JobList;
 pub use write::Journal;

@@ -61,6 +61,8 @@ pub struct JobView {
     pub errors: Vec<String>,
     /// Whether `resume` can go on with it.
     pub resumable: bool,
+    /// Whether `undo` can bring back what it replaced.
+    pub undoable: bool,
 }
 
 /// The first line: what is to be done, and by whom.
@@ -93,17 +95,39 @@ pub enum Outcome {
 #[serde(rename_all = "lowercase")]
 pub enum Event {
     Begin(Box<Header>),
-    Resumed {
-        actor: Actor,
-        at: DateTime<Utc>,
-    },
-    Step {
-        number: usize,
-        outcome: Outcome,
-    },
-    End {
-        state: JobState,
-        at: DateTime<Utc>,
-        bytes: u64,
-    },
+    Resumed { actor: Actor, at: DateTime<Utc> },
+    Step { number: usize, outcome: Outcome },
+    End(End),
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    pub state: JobState,
+    pub at: DateTime<Utc>,
+    pub bytes: u64,
+    /// Of work without a plan, whose steps are not written one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+}
+
+impl End {
+    pub const fn new(state: JobState, at: DateTime<Utc>, bytes: u64) -> Self {
+        Self {
+            state,
+            at,
+            bytes,
+            counted: None,
+            errors: Vec::new(),
+        }
+    }
+}
+
+/// What work without a plan did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    pub done: u64,
+    pub failed: u64,
 }

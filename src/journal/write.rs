@@ -9,13 +9,19 @@ use std::{
     io::Write,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
 };
 
-use super::model::{Event, Header, Outcome};
+use super::model::{End, Event, Header, Outcome};
 use crate::{
+    progress::Task,
     store::{Slot, Store, StoreError},
     volume::{At, Lane, Volume, VolumeError},
 };
+
+/// How often a running job looks whether it was asked to stop.
+const HEED_EVERY: Duration = Duration::from_millis(500);
 
 /// The open journal of a running job.
 #[derive(Debug)]
@@ -30,10 +36,7 @@ impl Journal {
     /// Begins a new journal.
     pub fn begin(store: &Store, header: &Header) -> Result<Self, StoreError> {
         let slot = first_writable(store)?;
-        let path = slot
-            .volume
-            .path()
-            .join(format!(".maifdeck/journal/{}.jsonl", header.id));
+        let path = slot.volume.path().join(journal_path(&header.id));
         let journal = Self::open(slot, path, header.id.clone(), true)?;
         journal.append(line(&Event::Begin(Box::new(header.clone())))?)?;
         Ok(journal)
@@ -41,16 +44,9 @@ impl Journal {
 
     /// Goes on with the journal of an interrupted job.
     pub fn resume(store: &Store, id: &str) -> Result<Self, StoreError> {
-        let name = format!(".maifdeck/journal/{id}.jsonl");
-        let slot = store
-            .slots()
-            .iter()
-            .find(|slot| slot.is_writable() && slot.volume.path().join(&name).exists())
-            .ok_or_else(|| StoreError::NotFound {
-                kind: "job",
-                what: id.to_owned(),
-            })?;
-        Self::open(slot, slot.volume.path().join(&name), id.to_owned(), false)
+        let slot = slot_of(store, id)?;
+        let path = slot.volume.path().join(journal_path(id));
+        Self::open(slot, path, id.to_owned(), false)
     }
 
     fn open(slot: &Slot, path: PathBuf, id: String, new: bool) -> Result<Self, StoreError> {
@@ -61,8 +57,14 @@ impl Journal {
                 .create(new)
                 .open(&opened)
                 .at("open the journal", &opened)?;
-            let locked = fs2::FileExt::try_lock_exclusive(&file).is_ok();
-            Ok(locked.then_some(file))
+            // Who only looks whether it is held takes the lock for an instant.
+            for _ in 0..20 {
+                if fs2::FileExt::try_lock_exclusive(&file).is_ok() {
+                    return Ok(Some(file));
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+            Ok(None)
         })?;
         let Some(file) = file else {
             return Err(StoreError::Locked {
@@ -86,6 +88,23 @@ impl Journal {
         &self.path
     }
 
+    /// Ends the task when somebody asks for it with `jobs cancel`, as long as the journal lives.
+    pub fn heed_cancel(&self, task: &Task) {
+        let (alive, volume) = (Arc::downgrade(&self.file), Arc::clone(&self.volume));
+        let (path, task) = (cancel_path(&self.path), task.clone());
+        thread::spawn(move || {
+            while alive.strong_count() > 0 {
+                let asked = path.clone();
+                let asked = volume.run(Lane::Short, move |_, _| Ok(asked.exists()));
+                if asked.is_ok_and(|asked| asked) {
+                    task.cancel();
+                    return;
+                }
+                thread::sleep(HEED_EVERY);
+            }
+        });
+    }
+
     /// Notes what became of the steps of a batch, durably.
     pub fn steps(&self, outcomes: &[(usize, Outcome)]) -> Result<(), StoreError> {
         let mut lines = Vec::new();
@@ -97,7 +116,12 @@ impl Journal {
     }
 
     /// Notes the end.
-    pub fn end(&self, event: &Event) -> Result<(), StoreError> {
+    pub fn end(&self, end: End) -> Result<(), StoreError> {
+        self.note(&Event::End(end))
+    }
+
+    /// Notes that another process goes on with it.
+    pub fn note(&self, event: &Event) -> Result<(), StoreError> {
         self.append(line(event)?)
     }
 
@@ -111,6 +135,54 @@ impl Journal {
         })?;
         Ok(())
     }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // A request that came too late must not stop the job when it is resumed.
+        let path = cancel_path(&self.path);
+        let removed = self
+            .volume
+            .run(Lane::Short, move |_, _| match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(error).at("remove", &path)
+                }
+                _ => Ok(()),
+            });
+        if let Err(error) = removed {
+            tracing::warn!(%error, "a request to cancel stays beside the journal");
+        }
+    }
+}
+
+fn cancel_path(journal: &std::path::Path) -> PathBuf {
+    journal.with_extension("cancel")
+}
+
+/// Asks the process that runs a job to stop at its next safe point.
+pub fn ask_to_cancel(store: &Store, id: &str) -> Result<(), StoreError> {
+    let slot = slot_of(store, id)?;
+    let path = cancel_path(&slot.volume.path().join(journal_path(id)));
+    Ok(slot.volume.run(Lane::Short, move |_, _| {
+        std::fs::write(&path, b"").at("write", &path)
+    })?)
+}
+
+fn journal_path(id: &str) -> String {
+    format!(".maifdeck/journal/{id}.jsonl")
+}
+
+/// The volume that can be written and holds the journal.
+fn slot_of<'a>(store: &'a Store, id: &str) -> Result<&'a Slot, StoreError> {
+    let name = journal_path(id);
+    store
+        .slots()
+        .iter()
+        .find(|slot| slot.is_writable() && slot.volume.path().join(&name).exists())
+        .ok_or_else(|| StoreError::NotFound {
+            kind: "job",
+            what: id.to_owned(),
+        })
 }
 
 fn line(event: &Event) -> Result<Vec<u8>, StoreError> {

@@ -6,6 +6,7 @@ mod remove;
 mod repair;
 mod restore;
 mod restore_backup;
+mod undo;
 
 pub use model::*;
 pub use prune::{PruneRefused, prune_backups};
@@ -13,3 +14,4 @@ pub use remove::remove;
 pub use repair::{Choice, repair};
 pub use restore::{VersionFacts, restore_version};
 pub use restore_backup::{RestoreChoice, RestoreRefused, restore_backup};
+pub use undo::{KnownVersion, KnownVersions, touched, undo};

@@ -42,6 +42,8 @@ pub enum Intent {
     Remove { names: Vec<ArtifactName> },
     /// Retire backups that no rule keeps.
     BackupPrune { keep_last: u32 },
+    /// Bring back what a job replaced or removed.
+    Undo { job: String },
 }
 
 impl Intent {
@@ -53,6 +55,7 @@ impl Intent {
             Self::Repair { .. } => "repair",
             Self::Remove { .. } => "remove",
             Self::BackupPrune { .. } => "backup-prune",
+            Self::Undo { .. } => "undo",
         }
     }
 
@@ -113,6 +116,7 @@ impl Intent {
             Self::BackupPrune { keep_last } => {
                 format!("prune backups, keeping the last {keep_last}")
             }
+            Self::Undo { job } => format!("undo job {job}"),
         }
     }
 }
@@ -312,7 +316,8 @@ impl Plan {
             Intent::BackupRestore { .. }
             | Intent::VersionRestore { .. }
             | Intent::Remove { .. }
-            | Intent::BackupPrune { .. } => true,
+            | Intent::BackupPrune { .. }
+            | Intent::Undo { .. } => true,
             Intent::Repair {
                 accept_older,
                 prefer,
@@ -329,7 +334,7 @@ impl Plan {
                 [name] => Some(name),
                 _ => None,
             },
-            Intent::BackupRestore { .. } | Intent::BackupPrune { .. } => None,
+            Intent::BackupRestore { .. } | Intent::BackupPrune { .. } | Intent::Undo { .. } => None,
         };
         name.and_then(ArtifactName::as_str)
             .filter(|name| {

@@ -1,6 +1,7 @@
 //! Words for people: sizes, times, reasons, plans. One formatter each, shared by the console and
 //! the command line.
 
+pub mod findings;
 pub mod json;
 pub mod number;
 pub mod plan;

@@ -65,6 +65,10 @@ pub fn command(intent: &Intent) -> String {
             push("backup prune --keep-last");
             push(&keep_last.to_string());
         }
+        Intent::Undo { job } => {
+            push("jobs undo");
+            push(job);
+        }
     }
     words.join(" ")
 }

@@ -74,6 +74,15 @@ impl Store {
     /// Opens the store. Reads only, waits for no volume longer than its timeout.
     pub fn open(config: Arc<Config>, clock: SharedClock, access: Access) -> Self {
         let volumes = volumes(&config);
+        Self::open_on(volumes, config, clock, access)
+    }
+
+    fn open_on(
+        volumes: Vec<(usize, Arc<Volume>)>,
+        config: Arc<Config>,
+        clock: SharedClock,
+        access: Access,
+    ) -> Self {
         let pending: Vec<_> = volumes
             .iter()
             .map(|(_, volume)| volume.start(Lane::Short, |dir, _| read_identity(dir)))
@@ -147,10 +156,17 @@ impl Store {
         self.in_bulk
     }
 
-    /// The same volumes, looked at again (a mount came back, another host marked one).
+    /// The same volumes, looked at again (a mount came back, another host marked one). Their
+    /// workers stay: one that is stuck gets no second chance to block another thread.
     #[must_use]
     pub fn reopened(&self) -> Self {
-        Self::open(Arc::clone(&self.config), self.clock.clone(), self.access)
+        let volumes = self
+            .slots
+            .iter()
+            .map(|slot| (slot.partition, Arc::clone(&slot.volume)))
+            .collect();
+        let config = Arc::clone(&self.config);
+        Self::open_on(volumes, config, self.clock.clone(), self.access)
     }
 
     pub fn config(&self) -> &Config {

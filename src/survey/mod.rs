@@ -1,8 +1,7 @@
 //! Reading what is there: every artifact on every volume, and every name that a history knows.
 
-pub mod findings;
 pub mod model;
 mod scan;
 
 pub use model::*;
-pub use scan::{Scope, survey};
+pub use scan::{Scope, survey, survey_again};

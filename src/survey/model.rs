@@ -9,11 +9,11 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use crate::store::state::*;
 use crate::{
     maif::Digest,
     volume::{ArtifactName, Level, VersionId, VersionKind},
 };
+pub use crate::{store::state::*, volume::listing::Stamp};
 
 /// One volume as the survey found it. Sizes in bytes.
 #[derive(Debug, Clone)]
@@ -78,6 +78,8 @@ pub struct CopyView {
     pub check: Option<Digest>,
     /// Digest of the whole file, at level deep only.
     pub sha256: Option<Digest>,
+    /// By this it is known again, unchanged.
+    pub stamp: Stamp,
 }
 
 /// One artifact: a row.
@@ -201,6 +203,7 @@ pub struct Survey {
     pub artifacts: Vec<ArtifactView>,
     /// Sorted by artifact, then newest first.
     pub versions: Vec<VersionView>,
+    /// Made from all of this, backups and jobs by `report::findings`.
     pub findings: Vec<Finding>,
 }
 

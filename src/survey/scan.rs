@@ -6,12 +6,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use super::{
-    findings,
-    model::{
-        ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, PartitionView, Space,
-        Survey, VersionView, VolumeIndex, VolumeState, VolumeView,
-    },
+use super::model::{
+    ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, PartitionView, Space, Stamp,
+    Survey, VersionView, VolumeIndex, VolumeState, VolumeView,
 };
 use crate::{
     maif::{PublicKey, verify},
@@ -42,6 +39,16 @@ pub struct Scope {
 
 /// Surveys the store.
 pub fn survey(store: &Store, scope: &Scope, task: &Task) -> Result<Survey, StoreError> {
+    survey_again(store, scope, None, task)
+}
+
+/// Surveys the store; what a stat shows to be as in `previous` is not looked at again.
+pub fn survey_again(
+    store: &Store,
+    scope: &Scope,
+    previous: Option<&Survey>,
+    task: &Task,
+) -> Result<Survey, StoreError> {
     let began = Instant::now();
     task.phase("listing");
     let mut survey = Survey {
@@ -54,12 +61,14 @@ pub fn survey(store: &Store, scope: &Scope, task: &Task) -> Result<Survey, Store
     task.checkpoint()?;
     let mut rows = merge(store, &listings, scope);
     count_volumes(&mut survey, listings);
+    if let Some(previous) = previous.filter(|p| is_comparable(p, &survey)) {
+        know_again(previous, &mut rows);
+    }
     look_closer(store, scope, &mut survey, &mut rows, task)?;
     compare_histories(store, &survey, &mut rows, task)?;
     task.phase("judging");
-    conclude(store, &mut survey, rows);
+    conclude(store, &mut survey, rows, previous);
     distribute(store, &mut survey);
-    survey.findings = findings::of(&survey, store);
     survey.took = began.elapsed();
     Ok(survey)
 }
@@ -141,7 +150,7 @@ fn count_volumes(survey: &mut Survey, listings: Vec<Option<Listing>>) {
 struct Draft {
     volume: VolumeIndex,
     size: u64,
-    modified: i64,
+    stamp: Stamp,
     facts: Option<FileFacts>,
 }
 
@@ -168,6 +177,8 @@ struct Row {
     unreadable: Vec<VolumeIndex>,
     backup: Option<String>,
     level: Level,
+    /// Where the survey before has it, unchanged.
+    known: Option<usize>,
 }
 
 type Rows = BTreeMap<ArtifactName, Row>;
@@ -200,7 +211,7 @@ fn merge(store: &Store, listings: &[Option<Listing>], scope: &Scope) -> Rows {
             let draft = Draft {
                 volume,
                 size: copy.size,
-                modified: i64::try_from(copy.modified / 1_000_000_000).unwrap_or(0),
+                stamp: copy.stamp,
                 facts: None,
             };
             if row.home == slot.partition {
@@ -242,7 +253,62 @@ fn merge(store: &Store, listings: &[Option<Listing>], scope: &Scope) -> Rows {
     for (name, backup) in &scope.known {
         row(store, &mut rows, name).backup = Some(backup.clone());
     }
+    for row in rows.values_mut() {
+        row.versions
+            .sort_unstable_by_key(|v| std::cmp::Reverse((v.id, v.kind)));
+    }
     rows
+}
+
+/// Whether rows of one survey can stand for rows of the other: the same volumes in the same states,
+/// looked at as closely.
+fn is_comparable(previous: &Survey, survey: &Survey) -> bool {
+    let volumes = |survey: &Survey| -> Vec<_> {
+        let views = survey.volumes.iter();
+        views.map(|v| (Arc::clone(&v.label), v.state)).collect()
+    };
+    previous.level >= survey.level && volumes(previous) == volumes(survey)
+}
+
+/// Finds the rows in which nothing can have changed since `previous`.
+fn know_again(previous: &Survey, rows: &mut Rows) {
+    let at = previous.at.timestamp();
+    let copy_is_same = |copies: &[CopyView], draft: &Draft| {
+        draft.stamp.is_settled(at)
+            && copies.iter().any(|copy| {
+                copy.volume == draft.volume
+                    && copy.size == Some(draft.size)
+                    && copy.stamp == draft.stamp
+                    // One that could not be read may be readable now.
+                    && copy.check.is_some()
+            })
+    };
+    let version_is_same = |a: &VersionView, b: &VersionView| {
+        (a.id, a.kind, a.size, a.volumes) == (b.id, b.kind, b.size, b.volumes)
+    };
+    // Both are in order of names.
+    let mut known = previous.artifacts.iter().enumerate().peekable();
+    for (name, row) in rows {
+        while known
+            .next_if(|(_, artifact)| artifact.name < *name)
+            .is_some()
+        {}
+        let Some((number, artifact)) = known.next_if(|(_, artifact)| artifact.name == *name) else {
+            continue;
+        };
+        let drafts = || row.copies.iter().chain(&row.misplaced);
+        let there = artifact.copies.iter().filter(|copy| copy.size.is_some());
+        let history = previous.history(number);
+        let same = usize::from(artifact.home) == row.home
+            && there.count() == drafts().count()
+            && drafts().all(|draft| copy_is_same(&artifact.copies, draft))
+            && history.len() == row.versions.len()
+            && history
+                .iter()
+                .zip(&row.versions)
+                .all(|(a, b)| version_is_same(a, b));
+        row.known = same.then_some(number);
+    }
 }
 
 /// What one volume is asked about one name.
@@ -292,7 +358,7 @@ fn look_closer(
     let mut names = Vec::new();
     for (name, row) in rows.iter_mut() {
         row.level = wanted(name, row);
-        if row.level > Level::Presence {
+        if row.level > Level::Presence && row.known.is_none() {
             names.push(name.clone());
         }
     }
@@ -464,7 +530,7 @@ fn compare_histories(
 ) -> Result<(), StoreError> {
     let contested: Vec<ArtifactName> = rows
         .iter()
-        .filter(|(_, row)| row.level > Level::Presence && disagree(row))
+        .filter(|(_, row)| row.level > Level::Presence && row.known.is_none() && disagree(row))
         .map(|(name, _)| name.clone())
         .collect();
     for batch in contested.chunks(BATCH) {
@@ -542,9 +608,20 @@ fn note(row: &mut Row, volume: VolumeIndex, answer: Answer) {
 }
 
 /// Judges every row and makes the survey's arrays.
-fn conclude(store: &Store, survey: &mut Survey, rows: Rows) {
+fn conclude(store: &Store, survey: &mut Survey, rows: Rows, previous: Option<&Survey>) {
     let at = survey.at.timestamp();
     for (name, row) in rows {
+        let known = row.known.zip(previous);
+        if let Some(view) = known.and_then(|(at, previous)| previous.artifacts.get(at)) {
+            let artifact = u32::try_from(survey.artifacts.len()).unwrap_or(u32::MAX);
+            survey.artifacts.push(view.clone());
+            let versions = row.versions.into_iter();
+            survey.versions.extend(versions.map(|version| VersionView {
+                artifact,
+                ..version
+            }));
+            continue;
+        }
         let replicas: Vec<(VolumeIndex, &Slot)> = store
             .slots()
             .iter()
@@ -583,8 +660,7 @@ fn conclude(store: &Store, survey: &mut Survey, rows: Rows) {
         } else {
             judgement.state
         };
-        let mut versions = row.versions;
-        versions.sort_by_key(|v| std::cmp::Reverse((v.id, v.kind)));
+        let versions = row.versions;
         let newest_intact = judgement
             .newest_intact
             .or_else(|| older(&versions, row.backup.as_deref(), state));
@@ -687,7 +763,8 @@ fn view(
         checked,
         checked_at: if checked == Level::None { 0 } else { at },
         size: draft.map(|draft| draft.size),
-        modified: draft.map_or(0, |draft| draft.modified),
+        modified: draft.map_or(0, |draft| draft.stamp.modified_seconds()),
+        stamp: draft.map_or_else(Stamp::default, |draft| draft.stamp),
         generation: facts.and_then(|facts| {
             facts
                 .record

@@ -10,15 +10,47 @@ use super::{
     worker::Pulse,
 };
 
+/// What `stat` shows of a file beside its size. As long as it stays, so did the bytes, unless they
+/// were written within the grain of time stamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp {
+    pub inode: u64,
+    /// Modification and change time in nanoseconds since 1970.
+    pub modified: i64,
+    pub changed: i64,
+}
+
+/// Time stamps may be as coarse as this.
+const GRAIN: u64 = 2_000_000_000;
+
+impl Stamp {
+    pub fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
+            changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether a change after `time` (seconds since 1970) would show in it. A stamp from a clock that
+    /// is ahead tells nothing about this; it is taken as it is.
+    pub const fn is_settled(&self, time: i64) -> bool {
+        let time = time.saturating_mul(1_000_000_000);
+        self.modified.abs_diff(time) > GRAIN && self.changed.abs_diff(time) > GRAIN
+    }
+
+    /// Modification time, seconds since 1970.
+    pub const fn modified_seconds(&self) -> i64 {
+        self.modified.div_euclid(1_000_000_000)
+    }
+}
+
 /// A current copy as `stat` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyEntry {
     pub name: ArtifactName,
     pub size: u64,
-    /// Modification time in nanoseconds since 1970, and change time likewise.
-    pub modified: i128,
-    pub changed: i128,
-    pub inode: u64,
+    pub stamp: Stamp,
 }
 
 /// A version as `stat` shows it.
@@ -65,9 +97,7 @@ pub fn list(dir: &Dir, pulse: &Pulse) -> Result<Listing, VolumeError> {
                     listing.copies.push(CopyEntry {
                         name,
                         size: metadata.len(),
-                        modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
-                        changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
-                        inode: metadata.ino(),
+                        stamp: Stamp::of(&metadata),
                     });
                 }
             }
@@ -124,7 +154,7 @@ pub fn list(dir: &Dir, pulse: &Pulse) -> Result<Listing, VolumeError> {
 }
 
 /// Modification times of the directories whose change means that names came or went.
-pub fn directory_times(dir: &Dir) -> Result<[i128; 2], VolumeError> {
+pub fn directory_times(dir: &Dir) -> Result<[i64; 2], VolumeError> {
     let time = |path: &Path| match fs::metadata(path) {
         Ok(metadata) => Ok(nanos(metadata.mtime(), metadata.mtime_nsec())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
@@ -154,26 +184,20 @@ fn stat(entry: &fs::DirEntry) -> Result<Option<fs::Metadata>, VolumeError> {
     }
 }
 
-pub fn nanos(seconds: i64, nanoseconds: i64) -> i128 {
-    i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+pub const fn nanos(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nanoseconds)
 }
 
-/// Size, modification and change time of these copies; `None` for one that is not there.
-pub fn stat_copies(
-    dir: &Dir,
-    names: &[ArtifactName],
-    pulse: &Pulse,
-) -> Vec<Option<(u64, i128, i128)>> {
+/// Size and stamp of these copies; `None` for one that is not there.
+pub fn stat_copies(dir: &Dir, names: &[ArtifactName], pulse: &Pulse) -> Vec<Option<(u64, Stamp)>> {
     names
         .iter()
         .map(|name| {
             pulse.beat();
             let metadata = fs::symlink_metadata(dir.copy_path(name)).ok()?;
-            Some((
-                metadata.len(),
-                nanos(metadata.mtime(), metadata.mtime_nsec()),
-                nanos(metadata.ctime(), metadata.ctime_nsec()),
-            ))
+            Some((metadata.len(), Stamp::of(&metadata)))
         })
         .collect()
 }

@@ -123,6 +123,7 @@ impl FakeBackend {
                 bytes: 0,
                 errors: Vec::new(),
                 resumable: false,
+                undoable: false,
             },
         );
         if self.alive {
@@ -404,6 +405,7 @@ fn artifact(row: usize, name: ArtifactName) -> ArtifactView {
             generation,
             check: Some(digest(row as u64)),
             sha256: Some(digest(row as u64 + 100)),
+            stamp: maifdeck::survey::Stamp::default(),
         })
         .collect();
     ArtifactView {
@@ -732,6 +734,7 @@ fn jobs(shape: Shape) -> Vec<JobView> {
             Vec::new()
         },
         resumable: matches!(state, JobState::Interrupted | JobState::Partial),
+        undoable: state == JobState::Done,
     };
     match shape {
         Shape::Empty | Shape::Unreachable => Vec::new(),
@@ -996,6 +999,7 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                 expect: Vec::new(),
             })
             .collect(),
+        Intent::Undo { .. } => Vec::new(),
         Intent::BackupPrune { .. } => {
             summary.unrecoverable =
                 vec!["training-notes as of 20260304_020000, in no other backup".to_owned()];

@@ -1,31 +1,48 @@
 //! What needs the operator, worst first, each with its remedy.
 
-use super::model::{
-    ArtifactState, ArtifactView, CopyState, Finding, FindingKind, NewestIntact, Severity, Survey,
-    VolumeState,
-};
 use chrono::{DateTime, Utc};
 
 use crate::{
     backup::{BackupState, BackupView},
     journal::{JobState, JobView},
     report,
-    store::{Store, config::BackupConfig},
+    store::{
+        Store,
+        config::{BackupConfig, StoreConfig},
+    },
+    survey::{
+        ArtifactState, ArtifactView, CopyState, Finding, FindingKind, NewestIntact, Severity,
+        Survey, VolumeState,
+    },
 };
 
 /// At most so many findings of one kind are told one by one; the rest is counted.
 const EACH: usize = 20;
 
+/// Everything that needs the operator: volumes, artifacts, backups, jobs; worst first.
+pub fn all(
+    survey: &Survey,
+    store: &Store,
+    backups: &[BackupView],
+    jobs: &[JobView],
+) -> Vec<Finding> {
+    let mut findings = of(survey, &store.config().store);
+    if let Some(config) = &store.config().backup {
+        findings.extend(about_backups(backups, config, store.clock().now()));
+    }
+    findings.extend(about_jobs(jobs));
+    sort(&mut findings);
+    findings
+}
+
 /// Findings about volumes and artifacts.
-pub fn of(survey: &Survey, store: &Store) -> Vec<Finding> {
+pub fn of(survey: &Survey, config: &StoreConfig) -> Vec<Finding> {
     let mut findings = Vec::new();
     volumes(survey, &mut findings);
     artifacts(survey, &mut findings);
     behind(survey, &mut findings);
-    let warn = store.config().store.warn_fill;
-    fill(survey, warn, &mut findings);
-    findings
-        .sort_by(|a, b| (a.severity, a.kind, &a.subject).cmp(&(b.severity, b.kind, &b.subject)));
+    fill(survey, config.warn_fill, &mut findings);
+    sort(&mut findings);
     findings
 }
 
@@ -111,25 +128,50 @@ pub fn about_backups(
     findings
 }
 
-/// Findings about jobs whose process is gone.
+/// Findings about jobs whose process is gone. `jobs` are newest first.
 pub fn about_jobs(jobs: &[JobView]) -> Vec<Finding> {
-    jobs.iter()
-        .filter(|job| job.state == JobState::Interrupted)
-        .map(|job| Finding {
-            severity: Severity::Critical,
-            kind: FindingKind::JobInterrupted,
-            subject: job.id.clone(),
-            message: format!(
-                "the job \"{}\" was interrupted after {} of {} steps",
-                job.title, job.steps_done, job.steps_total
-            ),
-            remedy: format!("maifdeck jobs resume {}", job.id),
+    let interrupted = jobs
+        .iter()
+        .enumerate()
+        .filter(|(_, job)| job.state == JobState::Interrupted);
+    interrupted
+        .filter_map(|(at, job)| {
+            let finding = |severity, message: String, remedy: String| Finding {
+                severity,
+                kind: FindingKind::JobInterrupted,
+                subject: job.id.clone(),
+                message,
+                remedy,
+            };
+            if job.resumable {
+                return Some(finding(
+                    Severity::Critical,
+                    format!(
+                        "the job \"{}\" was interrupted after {} of {} steps",
+                        job.title, job.steps_done, job.steps_total
+                    ),
+                    format!("maifdeck jobs resume {}", job.id),
+                ));
+            }
+            // Work without a plan is done by doing it again; then it is no news any more.
+            let mut newer = jobs.iter().take(at);
+            let again = newer.any(|n| n.intent == job.intent && n.state != JobState::Interrupted);
+            (!again).then(|| {
+                finding(
+                    Severity::Warning,
+                    format!(
+                        "the job \"{}\" was interrupted; nothing of it counts",
+                        job.title
+                    ),
+                    format!("maifdeck {}", job.intent.replace('-', " ")),
+                )
+            })
         })
         .collect()
 }
 
 /// Worst first.
-pub fn sort(findings: &mut [Finding]) {
+fn sort(findings: &mut [Finding]) {
     findings
         .sort_by(|a, b| (a.severity, a.kind, &a.subject).cmp(&(b.severity, b.kind, &b.subject)));
 }

@@ -1,0 +1,248 @@
+//! Undo: the current copies that a job replaced or removed come back. Versions that it added stay,
+//! and so does everything that was changed since. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    model::{Expectations, Expected, Intent, Plan, Source, SpaceNeed, Step, Summary},
+    restore_backup::expected,
+};
+use crate::{
+    survey::{ArtifactView, CopyState, Survey, VolumeState},
+    volume::{ArtifactName, Fingerprint, VersionId},
+};
+
+/// A version that was looked at: a volume that holds it, and what its bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownVersion {
+    pub id: VersionId,
+    pub volume: String,
+    pub fingerprint: Fingerprint,
+}
+
+/// Histories of the artifacts that a job touched, newest first.
+pub type KnownVersions = BTreeMap<ArtifactName, Vec<KnownVersion>>;
+
+/// The artifacts whose current copies the steps of a job changed.
+pub fn touched<'a>(steps: impl Iterator<Item = &'a Step>) -> BTreeSet<ArtifactName> {
+    steps
+        .filter_map(|step| match step {
+            Step::Put { name, .. } | Step::Remove { name, .. } => Some(name.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Plans the undoing of a job. `done` are the steps of its plan that were done.
+pub fn undo<'a>(
+    survey: &Survey,
+    store: &str,
+    job: &str,
+    done: impl Iterator<Item = &'a Step>,
+    histories: &KnownVersions,
+    home_of: impl Fn(&ArtifactName) -> usize,
+    now: DateTime<Utc>,
+) -> Plan {
+    let mut draft = Draft {
+        survey,
+        histories,
+        steps: Vec::new(),
+        summary: Summary::default(),
+        needs: vec![0; survey.volumes.len()],
+    };
+    let mut copies = 0u64;
+    for step in done {
+        match step {
+            Step::Put {
+                name,
+                size,
+                check,
+                expect,
+                ..
+            } => {
+                let made = Fingerprint {
+                    size: *size,
+                    check: *check,
+                };
+                draft.back(name, Some(made), expect, home_of(name));
+            }
+            Step::Remove { name, expect } => draft.back(name, None, expect, home_of(name)),
+            Step::Copy { .. } | Step::Discard { .. } => copies += 1,
+            Step::RetireBackup { id, .. } => draft
+                .summary
+                .skipped
+                .push(format!("backup {id}: maifdeck backup undelete {id}")),
+            Step::Version { .. } | Step::Admit { .. } => {}
+        }
+    }
+    if copies > 0 {
+        draft.summary.skipped.push(format!(
+            "{copies} copies were made equal to the right one; what they replaced is in the trash"
+        ));
+    }
+    draft.summary.space = SpaceNeed::of(survey, &draft.needs);
+    let intent = Intent::Undo {
+        job: job.to_owned(),
+    };
+    Plan::new(store.to_owned(), intent, now, draft.steps, draft.summary)
+}
+
+struct Draft<'a> {
+    survey: &'a Survey,
+    histories: &'a KnownVersions,
+    steps: Vec<Step>,
+    summary: Summary,
+    needs: Vec<u64>,
+}
+
+impl Draft<'_> {
+    /// `made`: what the step left behind; `None` for a removal.
+    fn back(
+        &mut self,
+        name: &ArtifactName,
+        made: Option<Fingerprint>,
+        before: &Expectations,
+        home: usize,
+    ) {
+        let artifact = self
+            .survey
+            .find(name)
+            .and_then(|row| self.survey.artifacts.get(row));
+        let now = current(artifact);
+        let before = match before_of(before) {
+            Ok(before) => before,
+            Err(why) => {
+                self.summary.skipped.push(format!("{name}: {why}"));
+                return;
+            }
+        };
+        if now == Current::Is(before) {
+            self.summary.same += 1;
+            return;
+        }
+        if now != Current::Is(made) {
+            self.summary
+                .skipped
+                .push(format!("{name} was changed since; it stays as it is"));
+            return;
+        }
+        let expect = self.expect(artifact, home);
+        let Some(before) = before else {
+            self.summary.removes += 1;
+            self.summary.archives += 1;
+            self.steps.push(Step::Remove {
+                name: name.clone(),
+                expect,
+            });
+            return;
+        };
+        let known = self
+            .histories
+            .get(name)
+            .and_then(|versions| versions.iter().find(|v| v.fingerprint == before));
+        let Some(version) = known else {
+            self.summary
+                .skipped
+                .push(format!("{name}: its copy from before is in no history"));
+            return;
+        };
+        for (position, volume) in self.survey.volumes.iter().enumerate() {
+            let writable = matches!(volume.state, VolumeState::Ok | VolumeState::Joining);
+            if usize::from(volume.partition) != home || !writable {
+                continue;
+            }
+            if let Some(needed) = self.needs.get_mut(position) {
+                *needed += before.size;
+            }
+            self.summary.bytes += before.size;
+            self.summary.copies += 1;
+            if made.is_some() {
+                self.summary.replaces += 1;
+                self.summary.archives += 1;
+            }
+        }
+        self.steps.push(Step::Put {
+            name: name.clone(),
+            source: Source::Version {
+                volume: version.volume.clone(),
+                name: name.clone(),
+                id: version.id,
+            },
+            size: before.size,
+            check: before.check,
+            expect,
+        });
+    }
+
+    fn expect(&self, artifact: Option<&ArtifactView>, home: usize) -> Expectations {
+        let copies = artifact
+            .map(|artifact| &*artifact.copies)
+            .unwrap_or_default();
+        self.survey
+            .volumes
+            .iter()
+            .enumerate()
+            .filter(|(_, volume)| usize::from(volume.partition) == home)
+            .map(|(position, volume)| {
+                let copy = copies.iter().find(|copy| {
+                    usize::from(copy.volume.0) == position && copy.state != CopyState::Misplaced
+                });
+                let expected = match copy {
+                    Some(copy) => expected(copy),
+                    None if volume.state.is_readable() => Expected::Absent,
+                    None => Expected::Anything,
+                };
+                (volume.label.to_string(), expected)
+            })
+            .collect()
+    }
+}
+
+/// What is current now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Current {
+    /// These bytes, or nothing.
+    Is(Option<Fingerprint>),
+    Unclear,
+}
+
+fn current(artifact: Option<&ArtifactView>) -> Current {
+    let Some(artifact) = artifact.filter(|artifact| !artifact.removed) else {
+        return Current::Is(None);
+    };
+    let right = artifact
+        .reference
+        .as_ref()
+        .and_then(|reference| {
+            let volume = reference.volume;
+            artifact.copies.iter().find(|copy| copy.volume == volume)
+        })
+        .and_then(|copy| copy.size.zip(copy.check));
+    match right {
+        Some((size, check)) => Current::Is(Some(Fingerprint { size, check })),
+        None => Current::Unclear,
+    }
+}
+
+/// What was current before: the one content that the step found.
+fn before_of(expect: &Expectations) -> Result<Option<Fingerprint>, &'static str> {
+    let mut found: Vec<Fingerprint> = expect
+        .iter()
+        .filter_map(|(_, expected)| match expected {
+            Expected::File { size, check } => Some(Fingerprint {
+                size: *size,
+                check: *check,
+            }),
+            Expected::Absent | Expected::Anything => None,
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(*one)),
+        _ => Err("its copies differed before; choose one of its versions"),
+    }
+}
