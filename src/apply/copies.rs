@@ -351,9 +351,15 @@ pub fn run_of(
     run
 }
 
+/// At most so many steps are done together.
+const BATCH: usize = 256;
+
 /// How many steps are done together: each holds its artifact's locks meanwhile, so the number of
-/// open files sets a bound too.
+/// files that this process may open sets a bound too.
 pub fn batch_size(store: &Store) -> usize {
     let replicas = store.partitions().iter().map(|p| p.replicas.len()).max();
-    (512 / replicas.unwrap_or(1).max(1)).clamp(1, 64)
+    let files = crate::volume::lock::raise_open_files();
+    // The locks take at most half of them.
+    let bound = files / 2 / replicas.unwrap_or(1).max(1);
+    bound.clamp(1, BATCH)
 }

@@ -108,6 +108,20 @@ fn holder() -> String {
     )
 }
 
+/// Lets this process open as many files as the system allows; how many that is.
+pub fn raise_open_files() -> usize {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum {
+        limit.current = limit.maximum;
+        // Where it is refused, what was allowed before stays.
+        let _ = setrlimit(Resource::Nofile, limit);
+        limit = getrlimit(Resource::Nofile);
+    }
+    let current = limit.current.unwrap_or(u64::MAX);
+    usize::try_from(current).unwrap_or(usize::MAX)
+}
+
 /// Name of this machine.
 pub fn host() -> String {
     rustix::system::uname()
