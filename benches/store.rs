@@ -59,7 +59,10 @@ fn main() {
     timed("backup, 1 % changed", || back_up(&store));
     let volume = root.join("a");
     timed("cp -a of one volume", || {
-        run(Command::new("cp").arg("-a").arg(&volume).arg(root.join("cp")));
+        run(Command::new("cp")
+            .arg("-a")
+            .arg(&volume)
+            .arg(root.join("cp")));
     });
     if Command::new("rsync").arg("--version").output().is_ok() {
         let rsync = |to: &str, base: &str| {
@@ -70,7 +73,9 @@ fn main() {
                 .arg(root.join(to)));
         };
         timed("rsync -a, first", || rsync("rsync-1", "none"));
-        timed("rsync -a --link-dest, unchanged", || rsync("rsync-2", "rsync-1"));
+        timed("rsync -a --link-dest, unchanged", || {
+            rsync("rsync-2", "rsync-1")
+        });
     }
 
     lose(&root.join("b"));
@@ -85,7 +90,9 @@ fn main() {
     let plan = timed("plan a restore of everything", || {
         planner::backup(&store, "latest", Vec::new(), restore, 100).unwrap()
     });
-    timed("restore everything, to three volumes", || run_plan(&store, &plan));
+    timed("restore everything, to three volumes", || {
+        run_plan(&store, &plan)
+    });
     println!("peak memory of this process: {}", peak());
 }
 

@@ -308,7 +308,11 @@ pub struct Demo {
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum ConfigCommand {
     /// Show the configuration in effect
-    Show,
+    Show {
+        /// Every key with its default and what it means instead
+        #[arg(long)]
+        defaults: bool,
+    },
     /// Read it and say whether it is right
     Check,
 }

@@ -83,7 +83,7 @@ fn configuration(init: &Init) -> Result<String, StoreError> {
         Err(_) => toml::Value::String(init.write_quorum.clone()).to_string(),
     };
     let mut text = format!(
-        "# Every key with its default: `maifdeck config show`.\n\n[store]\nplacement = {}\nwrite_quorum = {quorum}\n",
+        "# Every key with its default: `maifdeck config show --defaults`.\n\n[store]\nplacement = {}\nwrite_quorum = {quorum}\n",
         toml::Value::String(init.placement.clone())
     );
     for partition in &init.partitions {
@@ -111,6 +111,11 @@ fn configuration(init: &Init) -> Result<String, StoreError> {
 
 /// `config show|check`
 pub fn config(context: &Context<'_>, command: ConfigCommand) -> Result<u8, StoreError> {
+    if let ConfigCommand::Show { defaults: true } = command {
+        let defaults = include_str!("../../assets/maifdeck.toml");
+        context.output.line(defaults.trim_end());
+        return Ok(Exit::DONE);
+    }
     let located = context.environment().locate(false)?;
     let place = located
         .file
@@ -133,11 +138,18 @@ pub fn config(context: &Context<'_>, command: ConfigCommand) -> Result<u8, Store
                 ));
             }
         }
-        ConfigCommand::Show => {
-            context.output.say(&format!("# {place}"));
-            context
-                .output
-                .line(include_str!("../../assets/maifdeck.toml").trim_end());
+        ConfigCommand::Show { .. } => {
+            let text = located.config.to_toml().map_err(|error| {
+                StoreError::Failed(format!("cannot show the configuration: {error}"))
+            })?;
+            if context.output.is_json() {
+                context
+                    .output
+                    .json(json!({ "config": place, "effective": located.config }));
+            } else {
+                context.output.line(&format!("# in effect, from {place}"));
+                context.output.line(text.trim_end());
+            }
         }
     }
     Ok(Exit::DONE)

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::units;
 
 /// The file name looked for in directories.
 pub const FILE: &str = "maifdeck.toml";
@@ -28,7 +30,7 @@ pub enum ConfigError {
     None { searched: Vec<String> },
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     #[serde(default)]
@@ -51,7 +53,7 @@ pub struct Config {
     pub console: ConsoleConfig,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Placement {
     #[default]
@@ -98,6 +100,15 @@ impl fmt::Display for WriteQuorum {
     }
 }
 
+impl Serialize for WriteQuorum {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Majority | Self::All => serializer.collect_str(self),
+            Self::Count(count) => serializer.serialize_u16(*count),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for WriteQuorum {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -121,7 +132,7 @@ impl<'de> Deserialize<'de> for WriteQuorum {
 macro_rules! section {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident : $kind:ty = $default:expr,)* }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Deserialize)]
+        #[derive(Debug, Clone, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct $name { $($(#[$doc])* pub $field: $kind,)* }
         impl Default for $name {
@@ -140,18 +151,18 @@ section! { StoreConfig {
     write_quorum: WriteQuorum = WriteQuorum::Majority,
     /// Label of the volume where the lease lives; empty: the first.
     control: String = String::new(),
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "units::duration")]
     volume_timeout: Duration = 5 * SECOND,
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "units::duration")]
     lock_timeout: Duration = 30 * SECOND,
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "units::duration")]
     undo_window: Duration = 7 * DAY,
     /// Percent of a volume's file system.
     warn_fill: u8 = 85,
     max_fill: u8 = 90,
 }}
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartitionConfig {
     pub name: String,
@@ -164,7 +175,7 @@ const fn one() -> f64 {
     1.0
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     #[default]
@@ -176,13 +187,13 @@ section! { NodeConfig { role: Role = Role::Writer, } }
 
 section! { LeaderConfig {
     enabled: bool = false,
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "units::duration")]
     ttl: Duration = 15 * SECOND,
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "units::duration")]
     barrier_timeout: Duration = 10 * SECOND,
 }}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StaleCache {
     #[default]
@@ -190,11 +201,11 @@ pub enum StaleCache {
     Refuse,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheConfig {
     pub directory: PathBuf,
-    #[serde(default = "ten_gib", deserialize_with = "size")]
+    #[serde(default = "ten_gib", with = "units::size")]
     pub max_size: u64,
     #[serde(default)]
     pub stale: StaleCache,
@@ -218,16 +229,16 @@ section! { Retention {
     keep_weekly: u32 = 0,
     keep_monthly: u32 = 0,
     keep_yearly: u32 = 0,
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "units::duration")]
     keep_within: Duration = Duration::ZERO,
 }}
 
 section! { BackupConfig {
     directory: PathBuf = PathBuf::new(),
     history: bool = true,
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "units::duration")]
     max_age: Duration = 26 * HOUR,
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "units::duration")]
     verify_every: Duration = 7 * DAY,
     keep_last: u32 = 0,
     keep_hourly: u32 = 0,
@@ -235,17 +246,17 @@ section! { BackupConfig {
     keep_weekly: u32 = 0,
     keep_monthly: u32 = 0,
     keep_yearly: u32 = 0,
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "units::duration")]
     keep_within: Duration = Duration::ZERO,
 }}
 
 section! { ScrubConfig {
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "units::duration")]
     every: Duration = 30 * DAY,
     tranquility: u32 = 2,
 }}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ThemeName {
     #[default]
@@ -270,7 +281,7 @@ impl ThemeName {
 }
 
 /// One key or several.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Keys {
     One(String),
@@ -287,7 +298,7 @@ impl Keys {
 }
 
 section! { ConsoleConfig {
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "units::duration")]
     refresh: Duration = 2 * SECOND,
     theme: ThemeName = ThemeName::Dark,
     ascii: bool = false,
@@ -334,6 +345,11 @@ impl Config {
             config.store.control = format!("{}.1", first.name);
         }
         Ok(config)
+    }
+
+    /// Every key in effect, as a configuration file.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
     }
 
     /// A store of one directory, with defaults for everything else.
@@ -492,131 +508,6 @@ fn explain(message: &str, text: &str, at: usize) -> String {
     }
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_duration(&text).ok_or_else(|| {
-        de::Error::custom(format!(
-            "not a duration such as 500ms, 2s, 15m, 26h, 7d: {text:?}"
-        ))
-    })
-}
-
-/// `500ms 2s 15m 26h 7d`
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits)?;
-    let number: u64 = number.parse().ok()?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(millis).map(Duration::from_millis)
-}
-
-fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_size(&text)
-        .ok_or_else(|| de::Error::custom(format!("not a size such as 64KiB, 10GiB: {text:?}")))
-}
-
-/// `64KiB 10GiB 512B`
-pub fn parse_size(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits)?;
-    let shift = match unit {
-        "B" | "" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
-/// Where a configuration comes from.
-#[derive(Debug, Clone)]
-pub struct Located {
-    pub config: Config,
-    /// `None`: the embedded default.
-    pub file: Option<PathBuf>,
-}
-
-/// What the search may look at, from outside so that tests can hold it.
-#[derive(Debug, Clone, Default)]
-pub struct Environment {
-    pub explicit: Option<PathBuf>,
-    pub maifdeck_config: Option<PathBuf>,
-    pub config_home: Option<PathBuf>,
-    pub data_home: Option<PathBuf>,
-}
-
-impl Environment {
-    /// From the process's environment.
-    pub fn from_process(explicit: Option<PathBuf>) -> Self {
-        let path = |key: &str| {
-            std::env::var_os(key)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let home = path("HOME");
-        let below = |rest: &str| home.as_ref().map(|home| home.join(rest));
-        Self {
-            explicit,
-            maifdeck_config: path("MAIFDECK_CONFIG"),
-            config_home: path("XDG_CONFIG_HOME").or_else(|| below(".config")),
-            data_home: path("XDG_DATA_HOME").or_else(|| below(".local/share")),
-        }
-    }
-
-    /// Directory of the embedded default store.
-    pub fn embedded_data(&self) -> Option<PathBuf> {
-        self.data_home.as_ref().map(|home| home.join("maifdeck"))
-    }
-
-    /// Finds the configuration. A file that is named must exist; the embedded default is used when
-    /// its store is there, or when `create` allows to make it.
-    pub fn locate(&self, create: bool) -> Result<Located, ConfigError> {
-        if let Some(named) = self.explicit.as_ref().or(self.maifdeck_config.as_ref()) {
-            return Ok(Located {
-                config: Config::read(named)?,
-                file: Some(named.clone()),
-            });
-        }
-        let mut searched = Vec::new();
-        let candidates = [
-            Some(PathBuf::from(FILE)),
-            self.config_home
-                .as_ref()
-                .map(|home| home.join("maifdeck").join(FILE)),
-            Some(Path::new("/etc/maifdeck").join(FILE)),
-        ];
-        for candidate in candidates.into_iter().flatten() {
-            if candidate.exists() {
-                return Ok(Located {
-                    config: Config::read(&candidate)?,
-                    file: Some(candidate),
-                });
-            }
-            searched.push(candidate.display().to_string());
-        }
-        if let Some(data) = self.embedded_data() {
-            if create || data.join("store").is_dir() {
-                return Ok(Located {
-                    config: Config::embedded(&data),
-                    file: None,
-                });
-            }
-            searched.push(format!("{}/store", data.display()));
-        }
-        Err(ConfigError::None { searched })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -670,10 +561,14 @@ mod tests {
     }
 
     #[test]
-    fn durations_and_sizes_have_units() {
-        assert_eq!(parse_duration("26h"), Some(Duration::from_secs(93_600)));
-        assert_eq!(parse_duration("26"), None);
-        assert_eq!(parse_size("64KiB"), Some(65_536));
-        assert_eq!(parse_size("1GB"), None);
+    fn what_is_shown_reads_back_as_the_same_configuration() {
+        let text = format!(
+            "[store]\nundo_window = \"36h\"\n[backup]\ndirectory = \"b\"\nkeep_last = 3\n[cache]\ndirectory = \"c\"\nmax_size = \"1536MiB\"\n[console.keys]\nquit = [\"q\", \"x\"]\n{LEAST}"
+        );
+        let config = parse(&text).unwrap();
+        let shown = config.to_toml().unwrap();
+        assert!(shown.contains("undo_window = \"36h\""), "{shown}");
+        assert!(shown.contains("max_size = \"1536MiB\""), "{shown}");
+        assert_eq!(parse(&shown).unwrap().to_toml().unwrap(), shown);
     }
 }

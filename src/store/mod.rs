@@ -9,11 +9,14 @@ pub mod fetch;
 pub mod grid;
 pub mod hold;
 pub mod judge;
+pub mod locate;
 pub mod peek;
 pub mod placement;
 pub mod prepare;
 pub mod state;
+pub mod units;
 
-pub use config::{Config, ConfigError, Environment};
+pub use config::{Config, ConfigError};
 pub use error::StoreError;
 pub use grid::{Access, Slot, Store};
+pub use locate::{Environment, Located};
