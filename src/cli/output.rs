@@ -29,6 +29,7 @@ impl Exit {
             StoreError::Config(_) | StoreError::Name(_) | StoreError::Usage(_) => Self::USAGE,
             StoreError::ReadOnly { .. }
             | StoreError::NotUsable { .. }
+            | StoreError::LayoutDiffers(_)
             | StoreError::Locked { .. }
             | StoreError::Changed(_)
             | StoreError::NotConfirmed

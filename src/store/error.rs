@@ -30,6 +30,8 @@ pub enum StoreError {
         state: &'static str,
         reason: String,
     },
+    #[error("the store's layout is not that of the configuration: {0}")]
+    LayoutDiffers(String),
     #[error("{what} is locked by {holder}")]
     Locked { what: String, holder: String },
     #[error("{0}")]
@@ -83,6 +85,7 @@ impl StoreError {
             Self::Cancelled(_) => "cancelled",
             Self::ReadOnly { .. } => "read_only",
             Self::NotUsable { .. } => "volume_not_usable",
+            Self::LayoutDiffers(_) => "layout_differs",
             Self::Locked { .. } => "locked",
             Self::Changed(_) => "changed_since_planned",
             Self::NotConfirmed => "not_confirmed",
@@ -110,7 +113,11 @@ impl StoreError {
                 "run it without --read-only on a node whose role is writer".to_owned()
             }
             Self::NotUsable { state, .. } if *state == "unmarked" => {
-                "mount what belongs there, or mark it with `maifdeck init`".to_owned()
+                "mount what belongs there; a new disk joins with `maifdeck volume mark`".to_owned()
+            }
+            Self::LayoutDiffers(_) => {
+                "correct the configuration; or make it the store's layout with `maifdeck config apply`"
+                    .to_owned()
             }
             Self::NotUsable { .. } => "`maifdeck status` shows all volumes".to_owned(),
             Self::Locked { .. } => {

@@ -6,17 +6,15 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
-    config::{Config, PartitionConfig, Placement, Role},
+    config::{Config, PartitionConfig, Role},
     error::StoreError,
-    placement,
+    layout,
+    placement::Homes,
     state::VolumeState,
 };
 use crate::{
     clock::SharedClock,
-    volume::{
-        ArtifactName, Identity, Lane, Layout, LayoutPartition, Membership, Volume, VolumeError,
-        identity,
-    },
+    volume::{ArtifactName, Identity, Lane, Layout, Membership, Volume, VolumeError, identity},
 };
 
 /// Whether this process may change anything. Held here, in the engine.
@@ -66,6 +64,10 @@ pub struct Store {
     /// In label order of the grid: partition by partition, replica by replica.
     slots: Arc<[Slot]>,
     id: Option<Arc<str>>,
+    homes: Arc<Homes>,
+    layout: Option<Arc<Layout>>,
+    /// In words, in what the layout in force differs from the configuration.
+    layout_problem: Option<Arc<str>>,
     /// Whether this process holds `store.lock` for bulk work already.
     in_bulk: bool,
 }
@@ -92,12 +94,18 @@ impl Store {
             .map(crate::volume::Pending::wait)
             .collect();
         let id = store_id(&found);
-        let layout_number = found
-            .iter()
-            .filter_map(|result| result.as_ref().ok()?.identity.as_ref())
-            .filter(|identity| Some(&*identity.store) == id.as_deref())
-            .map(|identity| identity.layout.number)
-            .max();
+        let layout = layout::in_force(
+            found
+                .iter()
+                .filter_map(|result| result.as_ref().ok()?.identity.as_ref())
+                .filter(|identity| Some(&*identity.store) == id.as_deref())
+                .map(|identity| &identity.layout),
+        )
+        .cloned();
+        let layout_problem = layout
+            .as_ref()
+            .and_then(|layout| layout::difference(layout, &config));
+        let homes = layout::homes(&config, layout.as_ref());
         let mut seen = BTreeMap::new();
         let slots = volumes
             .into_iter()
@@ -113,12 +121,12 @@ impl Store {
                                 Some(format!("it is the same directory as volume {other}")),
                             ),
                             None => judge(
-                                &config,
                                 volume.label(),
                                 volume.path(),
                                 &marks,
                                 id.as_deref(),
-                                layout_number,
+                                layout.as_ref(),
+                                layout_problem.as_deref(),
                             ),
                         };
                         (state, reason, marks.identity)
@@ -139,6 +147,9 @@ impl Store {
             access,
             slots,
             id: id.map(Into::into),
+            homes: Arc::new(homes),
+            layout: layout.map(Arc::new),
+            layout_problem: layout_problem.map(Into::into),
             in_bulk: false,
         }
     }
@@ -207,11 +218,23 @@ impl Store {
 
     /// Index of the artifact's home partition.
     pub fn home(&self, name: &ArtifactName) -> usize {
-        match self.config.store.placement {
-            Placement::Md5Modulo | Placement::Rendezvous => {
-                placement::md5_modulo(name, self.config.partition.len())
-            }
-        }
+        self.homes.of(name)
+    }
+
+    /// Which partitions are homes, and of which share.
+    pub fn homes(&self) -> &Homes {
+        &self.homes
+    }
+
+    /// The layout in force; `None` while no volume is marked.
+    pub fn layout(&self) -> Option<&Layout> {
+        self.layout.as_deref()
+    }
+
+    /// Whether a change of the layout still moves artifacts: then one may lie, whole, where its home
+    /// was before.
+    pub fn is_in_transition(&self) -> bool {
+        self.layout().is_some_and(|layout| !layout.sealed)
     }
 
     /// Refuses unless this process may change the store.
@@ -225,13 +248,13 @@ impl Store {
         Ok(())
     }
 
-    /// Refuses when a volume's layout differs from ours: then placement itself is in doubt.
+    /// Refuses when the layout in force is not that of the configuration: then placement itself is
+    /// in doubt.
     pub fn require_same_layout(&self) -> Result<(), StoreError> {
-        let different = self
-            .slots
-            .iter()
-            .find(|slot| slot.state == VolumeState::Foreign);
-        different.map_or(Ok(()), |slot| Err(not_usable(slot)))
+        match &self.layout_problem {
+            None => Ok(()),
+            Some(difference) => Err(StoreError::LayoutDiffers(difference.to_string())),
+        }
     }
 }
 
@@ -303,12 +326,12 @@ fn store_id(found: &[Result<Marks, VolumeError>]) -> Option<String> {
 }
 
 fn judge(
-    config: &Config,
     label: &str,
     path: &Path,
     marks: &Marks,
     store: Option<&str>,
-    layout_number: Option<u64>,
+    layout: Option<&Layout>,
+    layout_problem: Option<&str>,
 ) -> (VolumeState, Option<String>) {
     let Some(identity) = &marks.identity else {
         return (
@@ -334,16 +357,23 @@ fn judge(
             identity.label
         ));
     }
-    if let Some(difference) = layout_difference(&identity.layout, config, layout_number) {
-        return foreign(format!(
-            "the layout on {} differs: {difference}",
-            path.display()
-        ));
+    if let Some(difference) = layout_problem {
+        return foreign(format!("the store's layout differs: {difference}"));
     }
     if marks.read_only {
         return (
             VolumeState::ReadOnly,
             Some(format!("{} is mounted read-only", path.display())),
+        );
+    }
+    let number = layout.map_or(identity.layout.number, |layout| layout.number);
+    if identity.layout.number != number {
+        return (
+            VolumeState::Joining,
+            Some(format!(
+                "its layout is number {}, the store's is {number}; a repair brings it up to date",
+                identity.layout.number
+            )),
         );
     }
     match identity.state {
@@ -352,62 +382,6 @@ fn judge(
             VolumeState::Joining,
             Some("it counts for nothing until a repair of it has finished".to_owned()),
         ),
-    }
-}
-
-/// In words, the first thing in which a volume's layout is not the configuration's.
-fn layout_difference(layout: &Layout, config: &Config, newest: Option<u64>) -> Option<String> {
-    let ours = layout_of(config, layout.number, &[]);
-    if newest.is_some_and(|newest| newest != layout.number) {
-        return Some(format!(
-            "it has number {}, others have {}",
-            layout.number,
-            newest.unwrap_or_default()
-        ));
-    }
-    let names = |layout: &Layout| {
-        layout
-            .partition
-            .iter()
-            .map(|p| format!("{}×{}", p.name, p.replicas))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let differs = |what: &str, there: &str, here: &str| {
-        (there != here).then(|| format!("{what} is {there} there and {here} in the configuration"))
-    };
-    differs("placement", &layout.placement, &ours.placement)
-        .or_else(|| differs("partitions × replicas", &names(layout), &names(&ours)))
-        .or_else(|| differs("write_quorum", &layout.write_quorum, &ours.write_quorum))
-        .or_else(|| differs("control", &layout.control, &ours.control))
-        .or_else(|| {
-            differs(
-                "leases",
-                &layout.leases.to_string(),
-                &ours.leases.to_string(),
-            )
-        })
-}
-
-/// The configuration as a layout. `ids` are the stable ids of its partitions.
-pub fn layout_of(config: &Config, number: u64, ids: &[String]) -> Layout {
-    Layout {
-        number,
-        placement: config.store.placement.word().to_owned(),
-        write_quorum: config.store.write_quorum.to_string(),
-        control: config.store.control.clone(),
-        leases: config.leader.enabled,
-        partition: config
-            .partition
-            .iter()
-            .enumerate()
-            .map(|(index, partition)| LayoutPartition {
-                name: partition.name.clone(),
-                id: ids.get(index).cloned().unwrap_or_default(),
-                weight: partition.weight,
-                replicas: u16::try_from(partition.replicas.len()).unwrap_or(u16::MAX),
-            })
-            .collect(),
     }
 }
 
@@ -454,26 +428,21 @@ pub fn mark_all(config: &Config, clock: &SharedClock) -> Result<String, StoreErr
         .iter()
         .map(|_| identity::new_id())
         .collect::<Result<_, _>>()?;
-    let layout = layout_of(config, 1, &ids);
+    let layout = layout::of(config, 1, &ids);
     for (_, volume) in &volumes {
-        let mut identity = Identity {
+        let identity = Identity {
             schema: 1,
             store: store.clone(),
             store_name: config.store.name.clone(),
             label: volume.label().to_string(),
             instance: identity::new_id()?,
             state: Membership::Active,
-            marked_at: clock
-                .now()
-                .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            marked_at: identity::stamp(clock.now()),
+            mount_point: false,
             layout: layout.clone(),
             probe: None,
         };
-        volume.run(Lane::Short, move |dir, _| {
-            identity::prepare(dir)?;
-            identity.probe = Some(crate::volume::probe::probe(dir)?);
-            identity.write(dir)
-        })?;
+        volume.run(Lane::Short, move |dir, _| identity.mark(dir))?;
     }
     Ok(store)
 }

@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod grid;
 pub mod hold;
 pub mod judge;
+pub mod layout;
 pub mod locate;
 pub mod peek;
 pub mod placement;

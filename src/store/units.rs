@@ -63,7 +63,6 @@ pub mod duration {
 pub mod size {
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
     pub fn serialize<S: Serializer>(size: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         let whole = |(_, shift): &&(&str, u32)| size.trailing_zeros() >= *shift;
         let (name, shift) = match super::SHIFTS.iter().find(whole) {

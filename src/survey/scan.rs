@@ -783,9 +783,11 @@ fn view(
 )]
 fn distribute(store: &Store, survey: &mut Survey) {
     let partitions = store.partitions();
+    let expected = store.homes().shares(partitions.len());
     let mut views: Vec<PartitionView> = partitions
         .iter()
-        .map(|partition| PartitionView {
+        .zip(expected)
+        .map(|(partition, expected_share)| PartitionView {
             name: partition.name.as_str().into(),
             weight: partition.weight,
             draining: partition.weight == 0.0,
@@ -793,8 +795,7 @@ fn distribute(store: &Store, survey: &mut Survey) {
             bytes: 0,
             misplaced: 0,
             share: 0.0,
-            // md5-modulo knows no weights.
-            expected_share: 1.0 / partitions.len() as f64,
+            expected_share,
         })
         .collect();
     let mut total = 0u64;
@@ -822,7 +823,9 @@ fn distribute(store: &Store, survey: &mut Survey) {
         if total > 0 {
             view.share = view.artifacts as f64 / total as f64;
         }
-        survey.skew = survey.skew.max(view.share / view.expected_share);
+        if view.expected_share > 0.0 {
+            survey.skew = survey.skew.max(view.share / view.expected_share);
+        }
     }
     survey.partitions = views;
 }

@@ -3,8 +3,9 @@
 //! A directory without it is *unmarked*; an unmounted mount point looks just like that, so such a
 //! directory is shown, never written and never counted as empty.
 
-use std::{fs, io};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,6 +23,9 @@ pub const FILE: &str = "volume.toml";
 pub struct Layout {
     /// Grows with every change.
     pub number: u64,
+    /// False while a change of it still moves artifacts.
+    #[serde(default = "yes")]
+    pub sealed: bool,
     pub placement: String,
     pub write_quorum: String,
     pub control: String,
@@ -58,6 +62,9 @@ pub struct Identity {
     pub instance: String,
     pub state: Membership,
     pub marked_at: String,
+    /// Whether something was mounted here when it was marked.
+    #[serde(default)]
+    pub mount_point: bool,
     pub layout: Layout,
     pub probe: Option<Probe>,
 }
@@ -83,6 +90,15 @@ impl Identity {
             })
     }
 
+    /// Marks a directory: makes what is ours there, tries what its file system can do, and writes
+    /// the identity last.
+    pub fn mark(mut self, dir: &Dir) -> Result<(), VolumeError> {
+        prepare(dir)?;
+        self.probe = Some(super::probe::probe(dir)?);
+        self.mount_point = is_mount_point(dir.path())?;
+        self.write(dir)
+    }
+
     /// Writes it durably; what was there before is replaced in one step.
     pub fn write(&self, dir: &Dir) -> Result<(), VolumeError> {
         let text = toml::to_string_pretty(self).map_err(|error| VolumeError::Bad {
@@ -91,6 +107,25 @@ impl Identity {
         })?;
         dir.write_own(FILE, text.as_bytes())
     }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A time as marks write it.
+pub fn stamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Whether a file system of its own is mounted at `path`.
+pub fn is_mount_point(path: &Path) -> Result<bool, VolumeError> {
+    let path = path.canonicalize().at("find", path)?;
+    let Some(parent) = path.parent() else {
+        return Ok(true);
+    };
+    let device = |path: &Path| fs::metadata(path).map(|m| m.dev()).at("read", path);
+    Ok(device(&path)? != device(parent)?)
 }
 
 /// Makes the directories of our own that every volume has. Nothing else of the volume is touched.
