@@ -10,7 +10,7 @@ use crate::{
     progress::Task,
     store::{Store, StoreError, config::BackupConfig},
     survey::{self, Scope, Survey},
-    volume::{ArtifactName, Lane, Level, Pulse, VersionId, VersionKind},
+    volume::{ArtifactName, Dir, Lane, Level, Pulse, VersionId, VersionKind, trash::TrashEntry},
 };
 
 /// Plans the restore of a version that was found intact.
@@ -230,21 +230,24 @@ fn known_versions(store: &Store, survey: &Survey, names: &[ArtifactName]) -> Kno
     known
 }
 
-/// Plans a repair, from a survey of every byte of these artifacts (all when empty).
-pub fn repair(
-    store: &Store,
-    mut names: Vec<ArtifactName>,
-    level: Level,
-    accept_older: bool,
-    prefer: Option<&str>,
-) -> Result<Plan, StoreError> {
+/// What of a repair the operator names; all artifacts when none are.
+#[derive(Debug, Clone, Default)]
+pub struct Repair {
+    pub names: Vec<ArtifactName>,
+    pub accept_older: bool,
+    pub prefer: Option<String>,
+    pub volume: Option<String>,
+}
+
+/// Plans a repair, from a survey of every byte (at level deep) of these artifacts.
+pub fn repair(store: &Store, level: Level, wanted: Repair) -> Result<Plan, StoreError> {
+    let mut names = wanted.names;
     names.sort();
-    if let Some(label) = prefer
-        && store.slot(label).is_none()
-    {
+    let labels = wanted.prefer.iter().chain(&wanted.volume);
+    if let Some(label) = labels.into_iter().find(|label| store.slot(label).is_none()) {
         return Err(StoreError::NotFound {
             kind: "volume",
-            what: label.to_owned(),
+            what: label.clone(),
         });
     }
     let scope = Scope {
@@ -261,8 +264,9 @@ pub fn repair(
     }
     let choice = Choice {
         names: &names,
-        accept_older,
-        prefer,
+        accept_older: wanted.accept_older,
+        prefer: wanted.prefer.as_deref(),
+        volume: wanted.volume.as_deref(),
     };
     let id = store.id().unwrap_or_default();
     Ok(plan::repair(&survey, id, &choice, store.clock().now()))
@@ -278,6 +282,31 @@ pub fn prune(store: &Store, keep_last: u32) -> Result<Plan, StoreError> {
         store.clock().now(),
     )
     .map_err(|error| StoreError::Usage(error.to_string()))
+}
+
+/// What waits in the trash of the volumes that can be read, by volume.
+pub fn waiting(store: &Store) -> Vec<(String, TrashEntry)> {
+    let readable = store.slots().iter().filter(|slot| slot.state.is_readable());
+    let pending: Vec<_> = readable
+        .map(|slot| (slot.label(), slot.volume.start(Lane::Bulk, Dir::trash)))
+        .collect();
+    pending
+        .into_iter()
+        .flat_map(|(label, pending)| {
+            let found = pending
+                .wait()
+                .inspect_err(|error| tracing::warn!(%error, "a trash cannot be read"));
+            let found = found.unwrap_or_default().into_iter();
+            found.map(|entry| (label.to_owned(), entry))
+        })
+        .collect()
+}
+
+/// Plans to free the trash: all of it, or what has waited longer than the undo window.
+pub fn empty_trash(store: &Store, all: bool) -> Plan {
+    let now = store.clock().now();
+    let until = (!all).then(|| now - store.config().store.undo_window);
+    plan::empty_trash(&waiting(store), store.id().unwrap_or_default(), until, now)
 }
 
 fn look(store: &Store, names: Vec<ArtifactName>) -> Result<Survey, StoreError> {

@@ -226,6 +226,7 @@ fn run(
         job: journal.id(),
         task,
         sources: RefCell::default(),
+        failed: RefCell::default(),
     };
     if matches!(plan.intent, Intent::BackupRestore { .. }) {
         // A backup that turns out damaged half-way would leave a store that never was.
@@ -259,6 +260,7 @@ fn run(
             let outcome = result.unwrap_or_else(|error| {
                 failed += 1;
                 task.add_failed(1);
+                context.note_failure(step);
                 Outcome::Failed(format!("{}: {error}", steps::words(step)))
             });
             task.add_done(1);
@@ -267,6 +269,7 @@ fn run(
         fault::point("apply.batch-done").map_err(|error| StoreError::Failed(error.to_string()))?;
         journal.steps(&outcomes)?;
     }
+    free_expired(&store);
     task.flush();
     let state = match (cancelled, failed) {
         (true, _) => JobState::Cancelled,
@@ -308,6 +311,25 @@ pub fn took(job: &JobView) -> Duration {
     job.ended
         .and_then(|ended| (ended - job.started).to_std().ok())
         .unwrap_or_default()
+}
+
+/// Frees what has waited in the trash for the undo window. What cannot be freed now waits on.
+fn free_expired(store: &Store) {
+    let until = store.clock().now() - store.config().store.undo_window;
+    let writable = store.slots().iter().filter(|slot| slot.is_writable());
+    for slot in writable {
+        let freed = slot.volume.run(Lane::Bulk, move |dir, pulse| {
+            for entry in dir.trash(pulse)? {
+                if entry.since().is_some_and(|since| since < until) {
+                    dir.free_trash(&entry.job, pulse)?;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = freed {
+            tracing::warn!(%error, volume = slot.label(), "its trash was not freed");
+        }
+    }
 }
 
 /// Histories listed once, as long as this lives.

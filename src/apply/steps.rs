@@ -15,9 +15,9 @@ use crate::{
     maif::{Digest, Verdict, verify},
     plan::{Expectations, Expected, Source, Step},
     progress::Task,
-    store::{Slot, Store, StoreError, hold, peek::Peek},
+    store::{Slot, Store, StoreError, hold, mark, peek::Peek, state::VolumeState},
     volume::{
-        ArtifactName, At, Fingerprint, Lane, LockMode, Pulse, VersionKind, VolumeError, dir,
+        ArtifactName, At, Dir, Fingerprint, Lane, LockMode, Pulse, VersionKind, VolumeError, dir,
         version,
     },
 };
@@ -28,6 +28,8 @@ pub struct Context<'a> {
     pub task: &'a Task,
     /// Digests of sources that were verified, by the number of their step.
     pub sources: RefCell<HashMap<usize, Digest>>,
+    /// How many steps failed, by the volume that they were to change.
+    pub failed: RefCell<HashMap<String, u64>>,
 }
 
 /// A step in a few words, for errors.
@@ -40,6 +42,7 @@ pub fn words(step: &Step) -> String {
         Step::Remove { name, .. } => format!("removing {name}"),
         Step::RetireBackup { id, .. } => format!("retiring backup {id}"),
         Step::Admit { volume } => format!("admitting {volume}"),
+        Step::FreeTrash { volume, job, .. } => format!("freeing the trash of {job} on {volume}"),
     }
 }
 
@@ -72,9 +75,17 @@ impl Context<'_> {
                 Ok(Outcome::Done)
             }
             Step::RetireBackup { id, .. } => self.retire(*id),
-            Step::Admit { volume } => Err(StoreError::Failed(format!(
-                "this build cannot admit a joining volume ({volume})"
-            ))),
+            Step::Admit { volume } => self.admit(volume),
+            Step::FreeTrash { volume, job, .. } => {
+                let job = job.clone();
+                let free = move |dir: &Dir, pulse: &Pulse| dir.free_trash(&job, pulse);
+                let freed = self.slot(volume)?.volume.run(Lane::Bulk, free)?;
+                Ok(if freed {
+                    Outcome::Done
+                } else {
+                    Outcome::Already
+                })
+            }
         }
     }
 
@@ -242,6 +253,35 @@ impl Context<'_> {
             class: "read-back".to_owned(),
             problem: "it does not hold what was written to it".to_owned(),
         })
+    }
+
+    /// A volume counts again when nothing on it is left undone.
+    fn admit(&self, volume: &str) -> Result<Outcome, StoreError> {
+        let failed = self.failed.borrow().get(volume).copied().unwrap_or(0);
+        if failed > 0 {
+            return Err(StoreError::Failed(format!(
+                "{failed} steps on {volume} failed; it stays joining until a repair of it has \
+                 finished"
+            )));
+        }
+        if self.slot(volume)?.state != VolumeState::Joining {
+            return Ok(Outcome::Already);
+        }
+        mark::admit(self.store, volume)?;
+        Ok(Outcome::Done)
+    }
+
+    /// Notes that a step failed, for the volumes that it was to change.
+    pub fn note_failure(&self, step: &Step) {
+        let mut failed = self.failed.borrow_mut();
+        let mut note = |label: &str| *failed.entry(label.to_owned()).or_default() += 1;
+        match step {
+            Step::Copy { to, .. } | Step::Version { to, .. } => note(to),
+            Step::Put { expect, .. } | Step::Remove { expect, .. } => {
+                expect.iter().for_each(|(label, _)| note(label));
+            }
+            _ => {}
+        }
     }
 
     /// Renames a sealed backup into the backups' trash, where it waits for the undo window.

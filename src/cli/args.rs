@@ -142,6 +142,16 @@ pub enum Command {
         #[command(subcommand)]
         command: BackupCommand,
     },
+    /// The directories that hold the replicas
+    Volume {
+        #[command(subcommand)]
+        command: VolumeCommand,
+    },
+    /// What was replaced or removed and waits to be freed
+    Trash {
+        #[command(subcommand)]
+        command: TrashCommand,
+    },
     /// Run a command holding an artifact's lock
     Lock(Lock),
     /// Show or check the configuration
@@ -211,6 +221,9 @@ pub enum ReplicasCommand {
         /// The volume that is right where copies are divergent
         #[arg(long, value_name = "VOLUME")]
         prefer: Option<String>,
+        /// Only copies on this volume
+        #[arg(long, value_name = "VOLUME")]
+        volume: Option<String>,
         /// Go back to an older intact copy where the newest has none
         #[arg(long)]
         accept_older: bool,
@@ -266,6 +279,43 @@ pub enum BackupCommand {
     Prune {
         #[arg(long, value_name = "N")]
         keep_last: u32,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum VolumeCommand {
+    /// All volumes with their state, device and contents
+    List,
+    /// Give a directory without a mark to the store; it joins
+    Mark {
+        /// `<partition>.<replica, from 1>`
+        volume: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// Give a volume's place to another directory, or to a new disk at the same one; it joins
+    Replace {
+        volume: String,
+        /// The new directory; without it the configured one
+        directory: Option<PathBuf>,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// Find out what holds on its file system, and record it
+    Probe { volume: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TrashCommand {
+    /// What waits, by job and volume
+    List,
+    /// Free what has waited longer than store.undo_window
+    Empty {
+        /// Free everything; what the jobs replaced cannot be brought back then
+        #[arg(long)]
+        all: bool,
         #[command(flatten)]
         confirm: Confirm,
     },

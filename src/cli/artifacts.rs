@@ -200,7 +200,7 @@ pub fn remove(context: &Context<'_>, names: &[String], confirm: Confirm) -> Resu
     }
 }
 
-fn presence(store: &Store) -> Result<Survey, StoreError> {
+pub fn presence(store: &Store) -> Result<Survey, StoreError> {
     let scope = Scope {
         level: Level::Presence,
         ..Scope::default()

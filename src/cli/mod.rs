@@ -13,6 +13,7 @@ mod output;
 mod plans;
 mod progress;
 mod setup;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -92,6 +93,8 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         Some(Command::Jobs { command }) => plans::jobs(&context, command.as_ref()),
         Some(Command::Demo(demo)) => demo::demo(&context, demo),
         Some(Command::Backup { command }) => backups::backup(&context, command),
+        Some(Command::Volume { command }) => volumes::volume(&context, command),
+        Some(Command::Trash { command }) => volumes::trash(&context, command),
         Some(Command::Lock(lock)) => artifacts::lock(&context, lock),
         Some(Command::Config { command }) => setup::config(&context, *command),
         Some(Command::Completions { shell }) => {

@@ -25,6 +25,7 @@ pub fn replicas(context: &Context<'_>, command: &ReplicasCommand) -> Result<u8, 
         names,
         level,
         prefer,
+        volume,
         accept_older,
         confirm,
     } = command;
@@ -34,13 +35,13 @@ pub fn replicas(context: &Context<'_>, command: &ReplicasCommand) -> Result<u8, 
         .iter()
         .map(|name| context.name(name))
         .collect::<Result<_, _>>()?;
-    let plan = planner::repair(
-        &store,
+    let wanted = planner::Repair {
         names,
-        (*level).into(),
-        *accept_older,
-        prefer.as_deref(),
-    )?;
+        accept_older: *accept_older,
+        prefer: prefer.clone(),
+        volume: volume.clone(),
+    };
+    let plan = planner::repair(&store, (*level).into(), wanted)?;
     carry_out(context, &store, &plan, *confirm)
 }
 

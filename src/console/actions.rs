@@ -448,6 +448,7 @@ const fn repair(names: Vec<ArtifactName>) -> Intent {
         names,
         accept_older: false,
         prefer: None,
+        volume: None,
     }
 }
 
@@ -508,6 +509,7 @@ fn accept_older(app: &mut App) -> Done {
         names: vec![artifact.name.clone()],
         accept_older: true,
         prefer: None,
+        volume: None,
     };
     Ok(plan(app, intent))
 }
@@ -536,6 +538,7 @@ fn prefer(app: &mut App) -> Done {
             names: vec![artifact.name.clone()],
             accept_older: false,
             prefer: Some(label.to_owned()),
+            volume: None,
         };
         options.push((
             format!("the copy on {label}"),

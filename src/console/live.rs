@@ -532,7 +532,17 @@ fn make_plan(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
             names,
             accept_older,
             prefer,
-        } => planner::repair(store, names, Level::Deep, accept_older, prefer.as_deref()),
+            volume,
+        } => planner::repair(
+            store,
+            Level::Deep,
+            planner::Repair {
+                names,
+                accept_older,
+                prefer,
+                volume,
+            },
+        ),
         Intent::VersionRestore {
             name,
             version,
@@ -546,6 +556,7 @@ fn make_plan(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
         Intent::BackupPrune { keep_last } => planner::prune(store, keep_last),
         Intent::Remove { names } => planner::removal(store, names),
         Intent::Undo { job } => planner::undo(store, &job),
+        Intent::EmptyTrash { all } => Ok(planner::empty_trash(store, all)),
     }
 }
 

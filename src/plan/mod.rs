@@ -6,6 +6,7 @@ mod remove;
 mod repair;
 mod restore;
 mod restore_backup;
+mod trash;
 mod undo;
 
 pub use model::*;
@@ -14,4 +15,5 @@ pub use remove::remove;
 pub use repair::{Choice, repair};
 pub use restore::{VersionFacts, restore_version};
 pub use restore_backup::{RestoreChoice, RestoreRefused, restore_backup};
+pub use trash::empty_trash;
 pub use undo::{KnownVersion, KnownVersions, touched, undo};

@@ -37,6 +37,9 @@ pub enum Intent {
         names: Vec<ArtifactName>,
         accept_older: bool,
         prefer: Option<String>,
+        /// Only copies on this volume.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        volume: Option<String>,
     },
     /// Archive and mark removed.
     Remove { names: Vec<ArtifactName> },
@@ -44,6 +47,8 @@ pub enum Intent {
     BackupPrune { keep_last: u32 },
     /// Bring back what a job replaced or removed.
     Undo { job: String },
+    /// Free what waits in the trash: everything, or what has waited for the undo window.
+    EmptyTrash { all: bool },
 }
 
 impl Intent {
@@ -56,6 +61,7 @@ impl Intent {
             Self::Remove { .. } => "remove",
             Self::BackupPrune { .. } => "backup-prune",
             Self::Undo { .. } => "undo",
+            Self::EmptyTrash { .. } => "trash-empty",
         }
     }
 
@@ -92,9 +98,13 @@ impl Intent {
                 names,
                 accept_older,
                 prefer,
+                volume,
             } => {
                 let what = match names.as_slice() {
-                    [] => "everything that differs".to_owned(),
+                    [] => volume.as_ref().map_or_else(
+                        || "everything that differs".to_owned(),
+                        |volume| format!("volume {volume}"),
+                    ),
                     [name] => name.to_string(),
                     names => format!("{} artifacts", names.len()),
                 };
@@ -117,6 +127,8 @@ impl Intent {
                 format!("prune backups, keeping the last {keep_last}")
             }
             Self::Undo { job } => format!("undo job {job}"),
+            Self::EmptyTrash { all: true } => "empty the trash".to_owned(),
+            Self::EmptyTrash { all: false } => "free what has waited in the trash".to_owned(),
         }
     }
 }
@@ -207,8 +219,14 @@ pub enum Step {
     },
     /// A sealed backup renamed into the backups' trash.
     RetireBackup { id: BackupId, bytes: u64 },
-    /// The volume leaves joining.
+    /// The volume leaves joining, when every step on it before was done.
     Admit { volume: String },
+    /// What a job left in a volume's trash is gone for good.
+    FreeTrash {
+        volume: String,
+        job: String,
+        bytes: u64,
+    },
 }
 
 /// Bytes that a plan needs on a volume, and the room there.
@@ -317,7 +335,8 @@ impl Plan {
             | Intent::VersionRestore { .. }
             | Intent::Remove { .. }
             | Intent::BackupPrune { .. }
-            | Intent::Undo { .. } => true,
+            | Intent::Undo { .. }
+            | Intent::EmptyTrash { .. } => true,
             Intent::Repair {
                 accept_older,
                 prefer,
@@ -334,7 +353,10 @@ impl Plan {
                 [name] => Some(name),
                 _ => None,
             },
-            Intent::BackupRestore { .. } | Intent::BackupPrune { .. } | Intent::Undo { .. } => None,
+            Intent::BackupRestore { .. }
+            | Intent::BackupPrune { .. }
+            | Intent::Undo { .. }
+            | Intent::EmptyTrash { .. } => None,
         };
         name.and_then(ArtifactName::as_str)
             .filter(|name| {

@@ -25,6 +25,8 @@ pub struct Choice<'a> {
     pub accept_older: bool,
     /// The volume whose copy is right where copies are divergent.
     pub prefer: Option<&'a str>,
+    /// Only copies on this volume.
+    pub volume: Option<&'a str>,
 }
 
 /// Plans a repair from a survey of level quick or deep.
@@ -48,11 +50,13 @@ pub fn repair(survey: &Survey, store: &str, choice: &Choice<'_>, now: DateTime<U
             n => format!("{n} copies on {label}: the volume cannot be used"),
         });
     }
+    draft.admit();
     draft.summary.space = SpaceNeed::of(survey, &draft.needs);
     let intent = Intent::Repair {
         names: choice.names.to_vec(),
         accept_older: choice.accept_older,
         prefer: choice.prefer.map(ToOwned::to_owned),
+        volume: choice.volume.map(ToOwned::to_owned),
     };
     Plan::new(store.to_owned(), intent, now, draft.steps, draft.summary)
 }
@@ -71,7 +75,9 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn artifact(&mut self, row: usize, artifact: &'a ArtifactView) {
         let before = self.steps.len();
-        if artifact.removed {
+        if self.choice.volume.is_some() && artifact.reference.is_none() {
+            // Nothing that one volume could be made equal to.
+        } else if artifact.removed {
             self.removed(artifact);
         } else if let Some(source) = self.chosen(artifact) {
             self.put(artifact, source);
@@ -128,10 +134,27 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// A repair of everything ends the joining of the volumes that it made equal.
+    fn admit(&mut self) {
+        if !self.choice.names.is_empty() {
+            return;
+        }
+        for volume in &self.survey.volumes {
+            let wanted = self.choice.volume.is_none_or(|only| only == &*volume.label);
+            if volume.state == VolumeState::Joining && wanted {
+                self.steps.push(Step::Admit {
+                    volume: volume.label.to_string(),
+                });
+            }
+        }
+    }
+
+    /// Whether a copy may be written: its volume can be, and is one that is to be repaired.
     fn is_writable(&self, copy: &CopyView) -> bool {
-        self.survey
-            .volume(copy.volume)
-            .is_some_and(|volume| matches!(volume.state, VolumeState::Ok | VolumeState::Joining))
+        let wanted = |label: &str| self.choice.volume.is_none_or(|only| only == label);
+        self.survey.volume(copy.volume).is_some_and(|volume| {
+            matches!(volume.state, VolumeState::Ok | VolumeState::Joining) && wanted(&volume.label)
+        })
     }
 
     fn need(&mut self, copy: &CopyView, bytes: u64) {
@@ -279,6 +302,20 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// How many of an artifact's replicas can be read.
+    fn reachable(&self, artifact: &ArtifactView) -> usize {
+        let at_home = artifact
+            .copies
+            .iter()
+            .filter(|copy| copy.state != CopyState::Misplaced);
+        at_home
+            .filter(|copy| {
+                let volume = self.survey.volume(copy.volume);
+                volume.is_some_and(|volume| volume.state.is_readable())
+            })
+            .count()
+    }
+
     /// Versions that some replica lacks.
     fn histories(&mut self, row: usize, artifact: &'a ArtifactView) {
         let replicas: Vec<&CopyView> = artifact
@@ -287,7 +324,11 @@ impl<'a> Draft<'a> {
             .filter(|copy| copy.state != CopyState::Misplaced && self.is_writable(copy))
             .collect();
         for version in self.survey.history(row) {
-            if usize::from(version.volumes) >= replicas.len() {
+            let all = artifact.copies.iter();
+            let all = all
+                .filter(|copy| copy.state != CopyState::Misplaced)
+                .count();
+            if usize::from(version.volumes) >= all.min(self.reachable(artifact)) {
                 continue;
             }
             for copy in replicas.iter().filter(|copy| copy.volume != version.volume) {

@@ -74,7 +74,7 @@ pub fn undo<'a>(
                 .summary
                 .skipped
                 .push(format!("backup {id}: maifdeck backup undelete {id}")),
-            Step::Version { .. } | Step::Admit { .. } => {}
+            Step::Version { .. } | Step::Admit { .. } | Step::FreeTrash { .. } => {}
         }
     }
     if copies > 0 {

@@ -42,14 +42,17 @@ pub fn command(intent: &Intent) -> String {
             names,
             accept_older,
             prefer,
+            volume,
         } => {
             push("replicas repair");
             for name in names {
                 push(&shell(name));
             }
-            if let Some(volume) = prefer {
-                push("--prefer");
-                push(volume);
+            for (flag, volume) in [("--prefer", prefer), ("--volume", volume)] {
+                if let Some(volume) = volume {
+                    push(flag);
+                    push(volume);
+                }
             }
             if *accept_older {
                 push("--accept-older");
@@ -64,6 +67,12 @@ pub fn command(intent: &Intent) -> String {
         Intent::BackupPrune { keep_last } => {
             push("backup prune --keep-last");
             push(&keep_last.to_string());
+        }
+        Intent::EmptyTrash { all } => {
+            push("trash empty");
+            if *all {
+                push("--all");
+            }
         }
         Intent::Undo { job } => {
             push("jobs undo");
@@ -108,6 +117,11 @@ pub fn step(step: &Step) -> String {
             format!("retire   backup {id}  {}", size(*bytes))
         }
         Step::Admit { volume } => format!("admit    {volume}  (leaves joining)"),
+        Step::FreeTrash {
+            volume,
+            job,
+            bytes: freed,
+        } => format!("free     trash of {job} on {volume}  {}", size(*freed)),
     }
 }
 
@@ -155,6 +169,7 @@ mod tests {
                 names: vec![ArtifactName::existing(name.as_bytes()).unwrap()],
                 accept_older: false,
                 prefer: Some("p1.2".to_owned()),
+                volume: None,
             })
         };
         assert_eq!(repair("doc"), "maifdeck replicas repair doc --prefer p1.2");

@@ -51,6 +51,9 @@ pub struct Config {
     pub scrub: ScrubConfig,
     #[serde(default)]
     pub console: ConsoleConfig,
+    /// Where it was read from; `None`: the embedded default.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -316,7 +319,9 @@ impl Config {
         })?;
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let base = absolute.parent().unwrap_or(Path::new("/"));
-        Self::parse(&text, path, base)
+        let mut config = Self::parse(&text, path, base)?;
+        config.file = Some(absolute);
+        Ok(config)
     }
 
     /// Parses text that came from `file`.
@@ -372,6 +377,7 @@ impl Config {
             }),
             scrub: ScrubConfig::default(),
             console: ConsoleConfig::default(),
+            file: None,
         };
         "p1.1".clone_into(&mut config.store.control);
         config

@@ -204,35 +204,6 @@ impl Dir {
         sync_directory(&self.path)
     }
 
-    /// Keeps the current copy in the trash of `job`; it stays where it is until it is replaced or
-    /// unlinked. `false` when there was none.
-    pub fn keep_in_trash(
-        &self,
-        name: &ArtifactName,
-        job: &str,
-        pulse: &Pulse,
-    ) -> Result<bool, VolumeError> {
-        let directory = self.own("trash").join(job);
-        fs::create_dir_all(&directory).at("create", &directory)?;
-        let from = self.copy_path(name);
-        if fs::symlink_metadata(&from).is_err() {
-            return Ok(false);
-        }
-        // What the trash holds already under this name stays.
-        let free = (0..u32::MAX)
-            .map(|n| match n {
-                0 => directory.join(name.file_name()),
-                n => directory.join(name.with_suffix(&format!(".{n}.maif"))),
-            })
-            .find(|path| fs::symlink_metadata(path).is_err());
-        let Some(to) = free else { return Ok(false) };
-        if fs::hard_link(&from, &to).is_err() {
-            self.copy_new(&from, &to, pulse)?;
-        }
-        sync_directory(&directory)?;
-        Ok(true)
-    }
-
     /// Removes what a crash left in the staging directory. Only under the store's lock: another
     /// process may be staging.
     pub fn sweep_staging(&self) -> Result<u64, VolumeError> {

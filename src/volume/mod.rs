@@ -15,6 +15,7 @@ pub mod lock;
 pub mod name;
 pub mod probe;
 pub mod record;
+pub mod trash;
 pub mod version;
 pub mod worker;
 

@@ -1,0 +1,133 @@
+//! The trash of a volume: what jobs replaced or removed, one directory a job, until it is freed.
+
+use std::{fs, io, path::PathBuf};
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    dir::{Dir, sync_directory},
+    error::{At, VolumeError},
+    name::ArtifactName,
+    worker::Pulse,
+};
+
+/// What one job left in the trash of one volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrashEntry {
+    pub job: String,
+    pub files: u64,
+    pub bytes: u64,
+}
+
+impl TrashEntry {
+    /// When the job began: its id says so.
+    pub fn since(&self) -> Option<DateTime<Utc>> {
+        let (time, _) = self.job.split_once('-')?;
+        let time = NaiveDateTime::parse_from_str(time, "%Y%m%d_%H%M%S%.3f").ok()?;
+        Some(time.and_utc())
+    }
+}
+
+impl Dir {
+    /// What waits, oldest job first.
+    pub fn trash(&self, pulse: &Pulse) -> Result<Vec<TrashEntry>, VolumeError> {
+        let directory = self.own("trash");
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).at("list", &directory),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.at("list", &directory)?;
+            let Ok(job) = entry.file_name().into_string() else {
+                continue;
+            };
+            let mut waiting = TrashEntry {
+                job,
+                files: 0,
+                bytes: 0,
+            };
+            for file in walkdir::WalkDir::new(entry.path()) {
+                let file = file.map_err(io::Error::from).at("list", &entry.path())?;
+                let metadata = file.metadata().map_err(io::Error::from);
+                let metadata = metadata.at("read", file.path())?;
+                if metadata.is_file() {
+                    waiting.files += 1;
+                    waiting.bytes += metadata.len();
+                }
+                pulse.beat();
+            }
+            found.push(waiting);
+        }
+        found.sort_by(|a, b| a.job.cmp(&b.job));
+        Ok(found)
+    }
+
+    /// Frees what a job left; `false`: it was freed before.
+    pub fn free_trash(&self, job: &str, pulse: &Pulse) -> Result<bool, VolumeError> {
+        let trash = self.own("trash");
+        let directory = trash.join(job);
+        // A job's id is one plain name; anything else could lead out of the trash.
+        if directory.parent() != Some(&trash) || job == ".." {
+            return Err(VolumeError::Bad {
+                path: directory,
+                problem: "not the trash of a job".to_owned(),
+            });
+        }
+        if fs::symlink_metadata(&directory).is_err() {
+            return Ok(false);
+        }
+        for file in walkdir::WalkDir::new(&directory).contents_first(true) {
+            let file = file.map_err(io::Error::from).at("list", &directory)?;
+            if file.file_type().is_dir() {
+                fs::remove_dir(file.path()).at("remove", file.path())?;
+            } else {
+                fs::remove_file(file.path()).at("remove", file.path())?;
+            }
+            pulse.beat();
+        }
+        sync_directory(&trash)?;
+        Ok(true)
+    }
+
+    /// Keeps the current copy in the trash of `job`; it stays where it is until it is replaced or
+    /// unlinked. `false` when there was none.
+    pub fn keep_in_trash(
+        &self,
+        name: &ArtifactName,
+        job: &str,
+        pulse: &Pulse,
+    ) -> Result<bool, VolumeError> {
+        let from = self.copy_path(name);
+        if fs::symlink_metadata(&from).is_err() {
+            return Ok(false);
+        }
+        let to = self.place_in_trash(job, &name.file_name())?;
+        if fs::hard_link(&from, &to).is_err() {
+            self.copy_new(&from, &to, pulse)?;
+        }
+        sync_directory(to.parent().unwrap_or(&to))?;
+        Ok(true)
+    }
+
+    /// A free path in the trash of a job: what it holds already under this name stays.
+    pub(super) fn place_in_trash(
+        &self,
+        job: &str,
+        file_name: &std::ffi::OsStr,
+    ) -> Result<PathBuf, VolumeError> {
+        let directory = self.own("trash").join(job);
+        fs::create_dir_all(&directory).at("create", &directory)?;
+        let mut path = directory.join(file_name);
+        let mut number = 0u32;
+        while fs::symlink_metadata(&path).is_ok() {
+            number += 1;
+            let mut other = file_name.to_owned();
+            other.push(format!(".{number}"));
+            path = directory.join(other);
+        }
+        Ok(path)
+    }
+}

@@ -1,0 +1,176 @@
+//! Disks that die, are exchanged and join: nothing counts before it was made equal.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::Fixture;
+
+fn volume(f: &Fixture, label: &str) -> Value {
+    let list = f.run(&["volume", "list", "--json"]).json();
+    let volumes = list["volumes"].as_array().unwrap();
+    volumes
+        .iter()
+        .find(|v| v["label"] == label)
+        .unwrap()
+        .clone()
+}
+
+/// A store with histories and a removal, whose second disk was exchanged for an empty one.
+fn with_a_new_disk() -> Fixture {
+    let f = Fixture::grid(1, 3);
+    for n in 0..5 {
+        let name = format!("doc-{n}");
+        f.run(&["put", &name, "--text", "first"]).exits(0);
+        f.run(&["put", &name, "--text", "second"]).exits(0);
+    }
+    f.run(&["rm", "doc-4", "--yes"]).exits(0);
+    fs::remove_dir_all(f.path("b/p1")).unwrap();
+    fs::create_dir(f.path("b/p1")).unwrap();
+    f
+}
+
+fn listing(f: &Fixture, directory: &str) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(f.path(directory))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.ends_with(".lock"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_new_disk_is_marked_joins_is_repaired_and_counts() {
+    let f = with_a_new_disk();
+    assert_eq!(volume(&f, "p1.2")["state"], "unmarked");
+    let status = f.run(&["status", "--json"]).exits(1).json();
+    assert!(status.to_string().contains("volume-unmarked"));
+    // Nothing is written to it before it is marked, and marking asks.
+    f.run(&["put", "doc-0", "--text", "third"]).exits(4);
+    assert_eq!(listing(&f, "b/p1"), Vec::<String>::new());
+    let refused = f.run(&["volume", "mark", "p1.2"]).exits(3);
+    assert!(refused.stderr.contains("holds 0 artifacts"));
+    f.run(&["volume", "mark", "p1.1", "--yes"]).exits(2);
+
+    f.run(&["volume", "mark", "p1.2", "--yes"]).exits(0);
+    assert_eq!(volume(&f, "p1.2")["state"], "joining");
+    // It is written to, but a reading never takes it for the right copy.
+    f.run(&["put", "doc-1", "--text", "third"]).exits(0);
+    assert!(f.path("b/p1/doc-1.maif").exists());
+    let plan = f.run(&[
+        "replicas",
+        "repair",
+        "--volume",
+        "p1.2",
+        "--dry-run",
+        "--json",
+    ]);
+    let plan = plan.exits(0).json();
+    let steps = plan["steps"].as_array().unwrap();
+    assert_eq!(steps.last().unwrap()["step"], "admit");
+    f.run(&["replicas", "repair", "--volume", "p1.2", "--yes"])
+        .exits(0);
+    assert_eq!(volume(&f, "p1.2")["state"], "ok");
+    assert_eq!(listing(&f, "b/p1/versions"), listing(&f, "a/p1/versions"));
+    let survey = f.run(&["replicas", "--level", "deep", "--json"]).exits(0);
+    assert_eq!(survey.json()["summary"]["ok"], 4);
+    f.run(&["get", "doc-4"]).exits(5);
+    let status = f.run(&["status", "--json"]).json();
+    assert!(!status.to_string().contains("joining"));
+}
+
+#[test]
+fn a_joining_volume_is_no_part_of_a_quorum() {
+    let f = Fixture::grid(1, 2);
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    fs::remove_dir_all(f.path("b/p1")).unwrap();
+    fs::create_dir(f.path("b/p1")).unwrap();
+    f.run(&["volume", "mark", "p1.2", "--yes"]).exits(0);
+    f.run(&["put", "doc", "--text", "y"]).exits(5);
+    f.run(&["replicas", "repair", "--yes"]).exits(0);
+    f.run(&["put", "doc", "--text", "y"]).exits(0);
+}
+
+#[test]
+fn a_repair_that_fails_on_a_joining_volume_does_not_admit_it() {
+    let f = with_a_new_disk();
+    f.run(&["volume", "mark", "p1.2", "--yes"]).exits(0);
+    let failed = f
+        .command(&["replicas", "repair", "--volume", "p1.2", "--yes"])
+        .env("MAIFDECK_FAULT", "publish.before-rename=eio@2")
+        .output()
+        .unwrap();
+    support::Run::from(failed).exits(4);
+    assert_eq!(volume(&f, "p1.2")["state"], "joining");
+    f.run(&["replicas", "repair", "--yes"]).exits(0);
+    assert_eq!(volume(&f, "p1.2")["state"], "ok");
+}
+
+#[test]
+fn a_volume_moves_to_another_directory_and_the_configuration_keeps_its_comments() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    let file = f.path("maifdeck.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("# mine\n{text}")).unwrap();
+    fs::create_dir(f.path("new")).unwrap();
+    let new = f.path("new").to_str().unwrap().to_owned();
+    f.run(&["volume", "replace", "p1.3", &new, "--yes"])
+        .exits(0);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(
+        text.starts_with("# mine\n") && text.contains(&new),
+        "{text}"
+    );
+    f.run(&["replicas", "repair", "--yes"]).exits(0);
+    assert_eq!(volume(&f, "p1.3")["state"], "ok");
+    assert!(f.path("new/doc.maif").exists());
+}
+
+#[test]
+fn a_directory_of_another_store_or_volume_is_refused() {
+    let f = Fixture::grid(1, 3);
+    let other = Fixture::grid(1, 1);
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    let foreign = other.path("a/p1").to_str().unwrap().to_owned();
+    let refused = f
+        .run(&["volume", "replace", "p1.2", &foreign, "--yes"])
+        .exits(3);
+    assert!(refused.stderr.contains("marked as volume"));
+    let twin = f.path("a/p1").to_str().unwrap().to_owned();
+    f.run(&["volume", "replace", "p1.2", &twin, "--yes"])
+        .exits(3);
+    f.run(&["volume", "replace", "p9.1", "--yes"]).exits(5);
+    let missing = f.path("no-such-directory").to_str().unwrap().to_owned();
+    let failed = f
+        .run(&["volume", "replace", "p1.2", &missing, "--yes"])
+        .exits(5);
+    assert!(failed.stderr.contains("no-such-directory"));
+    assert_eq!(volume(&f, "p1.2")["state"], "ok");
+}
+
+#[test]
+fn the_trash_holds_what_a_repair_replaced_until_it_is_emptied() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    let copy = f.path("b/p1/doc.maif");
+    let whole = fs::read(&copy).unwrap();
+    fs::write(&copy, &whole[..whole.len() / 2]).unwrap();
+    f.run(&["replicas", "repair", "--yes"]).exits(0);
+    let list = |f: &Fixture| f.run(&["trash", "list", "--json"]).exits(0).json();
+    assert_eq!(list(&f)["trash"][0]["volume"], "p1.2");
+    assert_eq!(list(&f)["trash"][0]["files"], 1);
+    // Within the undo window it stays, unless it is asked for.
+    f.run(&["trash", "empty", "--yes"]).exits(0);
+    assert_eq!(list(&f)["trash"][0]["files"], 1);
+    let plan = f.run(&["trash", "empty", "--all", "--dry-run", "--json"]);
+    let plan = plan.exits(0).json();
+    assert_eq!(plan["plan"]["unrecoverable"].as_array().unwrap().len(), 1);
+    f.run(&["trash", "empty", "--all"]).exits(3);
+    f.run(&["trash", "empty", "--all", "--yes"]).exits(0);
+    assert_eq!(list(&f)["trash"].as_array().unwrap().len(), 0);
+}
