@@ -80,7 +80,7 @@ fn main() {
 
     lose(&root.join("b"));
     let plan = timed("plan the repair of a lost replica", || {
-        planner::repair(&store, Vec::new(), Level::Quick, false, None).unwrap()
+        planner::repair(&store, Level::Quick, planner::Repair::default()).unwrap()
     });
     timed("repair a lost replica", || run_plan(&store, &plan));
     for volume in ["a", "b", "c"] {

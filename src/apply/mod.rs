@@ -282,15 +282,9 @@ fn run(
     journal.end(End::new(state, store.clock().now(), bytes))
 }
 
-/// `<YYYYmmdd_HHMMSS.mmm>-<six hex digits>`
+/// The id of a job that begins now.
 pub fn job_id(store: &Store) -> Result<String, StoreError> {
-    let random = getrandom::u32()
-        .map_err(|error| StoreError::Failed(format!("no random numbers: {error}")))?;
-    Ok(format!(
-        "{}-{:06x}",
-        store.clock().now().format("%Y%m%d_%H%M%S%.3f"),
-        random & 0x00ff_ffff
-    ))
+    Ok(crate::volume::trash::job_id(store.clock().now())?)
 }
 
 /// This process and its user.

@@ -3,8 +3,6 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    fs::File,
-    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -12,14 +10,11 @@ use super::put::Wanted;
 use crate::{
     backup::{self, BackupId},
     journal::model::Outcome,
-    maif::{Digest, Verdict, verify},
+    maif::Digest,
     plan::{Expectations, Expected, Source, Step},
     progress::Task,
-    store::{Slot, Store, StoreError, hold, mark, peek::Peek, state::VolumeState},
-    volume::{
-        ArtifactName, At, Dir, Fingerprint, Lane, LockMode, Pulse, VersionKind, VolumeError, dir,
-        version,
-    },
+    store::{Slot, Store, StoreError, mark, peek::Peek, relocate::Brought, state::VolumeState},
+    volume::{ArtifactName, At, Dir, Fingerprint, Lane, Pulse, VersionKind, dir, version},
 };
 
 pub struct Context<'a> {
@@ -38,7 +33,7 @@ pub fn words(step: &Step) -> String {
         Step::Put { name, .. } => format!("restoring {name}"),
         Step::Copy { name, to, .. } => format!("copying {name} to {to}"),
         Step::Version { name, id, to, .. } => format!("copying version {id} of {name} to {to}"),
-        Step::Discard { name, from, .. } => format!("discarding {name} on {from}"),
+        Step::Move { name, to, .. } => format!("moving {name} to {to}"),
         Step::Remove { name, .. } => format!("removing {name}"),
         Step::RetireBackup { id, .. } => format!("retiring backup {id}"),
         Step::Admit { volume } => format!("admitting {volume}"),
@@ -49,19 +44,10 @@ pub fn words(step: &Step) -> String {
 impl Context<'_> {
     pub fn run(&self, step: &Step) -> Result<Outcome, StoreError> {
         match step {
-            Step::Put { .. } | Step::Copy { .. } | Step::Version { .. } => self
+            Step::Put { .. } | Step::Copy { .. } | Step::Version { .. } | Step::Move { .. } => self
                 .run_all(&[(0, step)])
                 .pop()
                 .unwrap_or(Ok(Outcome::Already)),
-            Step::Discard {
-                name,
-                from,
-                size,
-                check,
-            } => {
-                let wanted = print(*size, *check);
-                self.discard(name, from, wanted)
-            }
             Step::Remove { name, expect } => {
                 let (_, judgement) = self.store.judge(name);
                 let leftovers = judgement
@@ -116,6 +102,7 @@ impl Context<'_> {
                 let steps: Vec<&Step> = steps.iter().map(|(_, step)| *step).collect();
                 self.copy_all(&steps)
             }
+            Some((_, Step::Move { .. })) => self.move_all(steps),
             _ => steps.iter().map(|(_, step)| self.run(step)).collect(),
         }
     }
@@ -148,7 +135,7 @@ impl Context<'_> {
         if let Some(sha256) = known {
             return Ok(sha256);
         }
-        let sha256 = self.verified(path, wanted)?;
+        let sha256 = self.store.verified(path, wanted)?;
         self.sources.borrow_mut().insert(number, sha256);
         Ok(sha256)
     }
@@ -207,54 +194,6 @@ impl Context<'_> {
         }
     }
 
-    /// Verifies a source and makes sure that it is the one that was planned.
-    pub fn verified(&self, path: &Path, wanted: Fingerprint) -> Result<Digest, StoreError> {
-        let file = dir::open(path).at("open", path)?;
-        let (found, ..) = Fingerprint::read(&file).at("read", path)?;
-        if found != wanted {
-            return Err(StoreError::Changed(format!(
-                "{} changed since planned",
-                path.display()
-            )));
-        }
-        let verification = verify(&file, &self.store.trusted()?, &mut |_| {
-            ControlFlow::Continue(())
-        })?;
-        match verification.verdict() {
-            // What is not MAIF cannot be verified; it is copied as it is, digest and all.
-            Verdict::Intact | Verdict::Unsupported => Ok(verification.sha256),
-            Verdict::Damaged => Err(StoreError::Damaged {
-                what: path.display().to_string(),
-                class: verification.class.to_string(),
-                problem: verification.problem().to_owned(),
-            }),
-        }
-    }
-
-    /// Reads a copy back from its volume, every byte.
-    pub fn read_back(
-        &self,
-        slot: &Slot,
-        name: &ArtifactName,
-        sha256: Digest,
-    ) -> Result<(), StoreError> {
-        let name = name.clone();
-        let (found, path) = slot.volume.run(Lane::Bulk, move |dir, pulse| {
-            let path = dir.copy_path(&name);
-            let file = dir::open(&path).at("open", &path)?;
-            Ok((digest(&file, pulse).at("read back", &path)?, path))
-        })?;
-        if found == sha256 {
-            self.task.add_verified(1);
-            return Ok(());
-        }
-        Err(StoreError::Damaged {
-            what: path.display().to_string(),
-            class: "read-back".to_owned(),
-            problem: "it does not hold what was written to it".to_owned(),
-        })
-    }
-
     /// A volume counts again when nothing on it is left undone.
     fn admit(&self, volume: &str) -> Result<Outcome, StoreError> {
         let failed = self.failed.borrow().get(volume).copied().unwrap_or(0);
@@ -278,7 +217,9 @@ impl Context<'_> {
         match step {
             Step::Copy { to, .. } | Step::Version { to, .. } => note(to),
             Step::Put { expect, .. } | Step::Remove { expect, .. } => {
-                expect.iter().for_each(|(label, _)| note(label));
+                for (label, _) in expect {
+                    note(label);
+                }
             }
             _ => {}
         }
@@ -307,64 +248,31 @@ impl Context<'_> {
         Ok(Outcome::Done)
     }
 
-    /// A misplaced copy is redundant once a quorum at home was just read back with its bytes.
-    fn discard(
-        &self,
-        name: &ArtifactName,
-        from: &str,
-        wanted: Fingerprint,
-    ) -> Result<Outcome, StoreError> {
-        let slot = self.slot(from)?;
-        let path = slot.volume.path().join(name.file_name());
-        if path.symlink_metadata().is_err() {
-            return Ok(Outcome::Already);
-        }
-        let sha256 = self.verified(&path, wanted)?;
-        let home: Vec<&Slot> = self.store.replicas(self.store.home(name)).collect();
-        let intact = home
+    /// Brings artifacts home.
+    fn move_all(&self, steps: &[(usize, &Step)]) -> Vec<Result<Outcome, StoreError>> {
+        let names: Vec<&ArtifactName> = steps
             .iter()
-            .filter(|slot| slot.counts() && self.read_back(slot, name, sha256).is_ok())
-            .count();
-        if intact < self.store.config().store.write_quorum.of(home.len()) {
-            return Err(StoreError::Changed(format!(
-                "only {intact} replicas at home hold these bytes"
-            )));
-        }
-        let _held = hold::hold_name(self.store, &[slot], name, LockMode::Exclusive)?;
-        let (name, job) = (name.clone(), self.job.to_owned());
-        slot.volume.run(Lane::Bulk, move |dir, pulse| {
-            let found = dir.look(&name)?;
-            if found.is_some_and(|found| found.fingerprint != wanted) {
-                return Err(VolumeError::Changed {
-                    path: dir.copy_path(&name),
-                });
-            }
-            dir.keep_in_trash(&name, &job, pulse)?;
-            dir.unlink(&name)
-        })?;
-        Ok(Outcome::Done)
+            .filter_map(|(_, step)| match step {
+                Step::Move { name, .. } => Some(name),
+                _ => None,
+            })
+            .collect();
+        let brought = self.store.bring_all_home(&names, self.job).into_iter();
+        brought
+            .map(|brought| match brought? {
+                Brought::Already => Ok(Outcome::Already),
+                Brought::Home { bytes } => {
+                    self.task.add_bytes(bytes);
+                    self.task.add_verified(1);
+                    Ok(Outcome::Done)
+                }
+            })
+            .collect()
     }
 }
 
 const fn print(size: u64, check: Digest) -> Fingerprint {
     Fingerprint { size, check }
-}
-
-fn digest(file: &File, pulse: &Pulse) -> std::io::Result<Digest> {
-    use std::io::Read;
-
-    use sha2::{Digest as _, Sha256};
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 256 * 1024];
-    let mut file = file;
-    loop {
-        let read = file.read(&mut buffer)?;
-        let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
-            return Ok(Digest(hash.finalize().into()));
-        };
-        hash.update(chunk);
-        pulse.beat();
-    }
 }
 
 /// Whether every replica holds what the step expects, or its result already: a step that was cut

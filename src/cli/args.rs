@@ -311,7 +311,7 @@ pub enum VolumeCommand {
 pub enum TrashCommand {
     /// What waits, by job and volume
     List,
-    /// Free what has waited longer than store.undo_window
+    /// Free what has waited longer than the undo window
     Empty {
         /// Free everything; what the jobs replaced cannot be brought back then
         #[arg(long)]

@@ -1,5 +1,6 @@
 //! Survey × intent → plan. Planning is pure: it reads a survey and touches no file.
 
+mod homecoming;
 pub mod model;
 mod prune;
 mod remove;

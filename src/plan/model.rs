@@ -205,12 +205,15 @@ pub enum Step {
         to: String,
         size: u64,
     },
-    /// A copy outside its home goes to the trash, once its home holds the same bytes.
-    Discard {
+    /// An artifact that lies elsewhere is brought to its home, history and all; what is redundant
+    /// then goes to the trash of the volumes that held it.
+    Move {
         name: ArtifactName,
+        /// Partitions.
         from: String,
-        size: u64,
-        check: Digest,
+        to: String,
+        /// Written to all replicas of its home together.
+        bytes: u64,
     },
     /// Archived and marked removed on every replica.
     Remove {

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use super::{
+    homecoming::Homecoming,
     model::{Intent, Plan, Step, Summary},
     restore_backup::expected,
 };
 use crate::{
-    survey::{ArtifactState, CopyState, Survey},
+    survey::{CopyState, Survey},
     volume::ArtifactName,
 };
 
@@ -22,12 +23,14 @@ pub fn remove(survey: &Survey, store: &str, names: &[ArtifactName], now: DateTim
             .filter(|artifact| !artifact.removed && !artifact.vanished);
         match found {
             None => summary.skipped.push(format!("{name} is not there")),
-            Some(artifact) if artifact.state == ArtifactState::Misplaced => {
-                summary.skipped.push(format!(
-                    "{name} is misplaced; `maifdeck replicas repair` brings it home first"
-                ));
-            }
             Some(artifact) => {
+                let coming = Homecoming::of(survey, artifact);
+                let then = coming.as_ref().map(|coming| coming.then.clone());
+                if let Some(coming) = coming {
+                    summary.space = coming.space(survey);
+                    summary.copies += coming.copies;
+                    steps.push(coming.step);
+                }
                 summary.removes += 1;
                 summary.archives += 1;
                 steps.push(Step::Remove {
@@ -36,7 +39,10 @@ pub fn remove(survey: &Survey, store: &str, names: &[ArtifactName], now: DateTim
                         .copies
                         .iter()
                         .filter(|copy| copy.state != CopyState::Misplaced)
-                        .map(|copy| (survey.label(copy.volume).to_owned(), expected(copy)))
+                        .map(|copy| {
+                            let expected = then.clone().unwrap_or_else(|| expected(copy));
+                            (survey.label(copy.volume).to_owned(), expected)
+                        })
                         .collect(),
                 });
             }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::{
+    homecoming::Homecoming,
     model::{Intent, Plan, Source, SpaceNeed, Step, Summary},
     restore_backup::expected,
 };
@@ -34,6 +35,7 @@ pub fn repair(survey: &Survey, store: &str, choice: &Choice<'_>, now: DateTime<U
     let mut draft = Draft {
         survey,
         choice,
+        moves: Vec::new(),
         steps: Vec::new(),
         summary: Summary::default(),
         needs: vec![0; survey.volumes.len()],
@@ -58,12 +60,28 @@ pub fn repair(survey: &Survey, store: &str, choice: &Choice<'_>, now: DateTime<U
         prefer: choice.prefer.map(ToOwned::to_owned),
         volume: choice.volume.map(ToOwned::to_owned),
     };
-    Plan::new(store.to_owned(), intent, now, draft.steps, draft.summary)
+    let mut steps = draft.moves;
+    // Steps of one kind are done together, so they stand together; each kind in order of names.
+    draft.steps.sort_by_key(rank);
+    steps.append(&mut draft.steps);
+    Plan::new(store.to_owned(), intent, now, steps, draft.summary)
+}
+
+/// A new current copy stands before what is made equal to it; a volume is admitted last.
+const fn rank(step: &Step) -> u8 {
+    match step {
+        Step::Put { .. } => 0,
+        Step::Copy { .. } => 1,
+        Step::Version { .. } => 2,
+        Step::Admit { .. } => 4,
+        _ => 3,
+    }
 }
 
 struct Draft<'a> {
     survey: &'a Survey,
     choice: &'a Choice<'a>,
+    moves: Vec<Step>,
     steps: Vec<Step>,
     summary: Summary,
     /// Bytes written to each volume.
@@ -75,6 +93,14 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn artifact(&mut self, row: usize, artifact: &'a ArtifactView) {
         let before = self.steps.len();
+        if self.choice.volume.is_none()
+            && let Some(coming) = Homecoming::of(self.survey, artifact)
+        {
+            // First of all, so that everything else finds it at home.
+            self.summary.bytes += coming.add_to(&mut self.needs);
+            self.summary.copies += coming.copies;
+            self.moves.push(coming.step);
+        }
         if self.choice.volume.is_some() && artifact.reference.is_none() {
             // Nothing that one volume could be made equal to.
         } else if artifact.removed {
@@ -89,14 +115,16 @@ impl<'a> Draft<'a> {
             if let Some(source) = source {
                 self.copies(artifact, source);
             }
-        } else if artifact.state == ArtifactState::Misplaced {
-            self.bring_home(artifact);
-        } else {
+        } else if artifact.state != ArtifactState::Misplaced {
             self.summary
                 .skipped
                 .push(cannot_repair(self.survey, artifact));
         }
-        self.histories(row, artifact);
+        let misplaced = |copy: &CopyView| copy.state == CopyState::Misplaced;
+        // A homecoming brings the history along.
+        if !artifact.copies.iter().any(misplaced) {
+            self.histories(row, artifact);
+        }
         if self.steps.len() == before && artifact.state == ArtifactState::Ok {
             self.summary.same += 1;
         }
@@ -227,57 +255,6 @@ impl<'a> Draft<'a> {
                 _ => {}
             }
         }
-        // A misplaced twin of what is right at home is redundant; one with other bytes is not ours
-        // to judge.
-        for copy in &artifact.copies {
-            if copy.state == CopyState::Misplaced {
-                if copy.check == Some(check) && copy.size == Some(size) {
-                    self.discard(artifact, copy);
-                } else {
-                    self.summary.skipped.push(format!(
-                        "{}: the misplaced copy on {} holds other bytes than its home",
-                        artifact.name,
-                        self.survey.label(copy.volume)
-                    ));
-                }
-            }
-        }
-    }
-
-    fn discard(&mut self, artifact: &ArtifactView, copy: &CopyView) {
-        let (Some(size), Some(check)) = (copy.size, copy.check) else {
-            return;
-        };
-        self.summary.removes += 1;
-        self.steps.push(Step::Discard {
-            name: artifact.name.clone(),
-            from: self.survey.label(copy.volume).to_owned(),
-            size,
-            check,
-        });
-    }
-
-    /// Home knows nothing of it: the misplaced copies are the artifact, if they agree.
-    fn bring_home(&mut self, artifact: &'a ArtifactView) {
-        let misplaced: Vec<&CopyView> = artifact
-            .copies
-            .iter()
-            .filter(|copy| copy.state == CopyState::Misplaced && copy.check.is_some())
-            .collect();
-        let Some(first) = misplaced.first() else {
-            return;
-        };
-        if misplaced
-            .iter()
-            .any(|copy| (copy.size, copy.check) != (first.size, first.check))
-        {
-            self.summary.skipped.push(format!(
-                "{}: its misplaced copies hold different bytes",
-                artifact.name
-            ));
-            return;
-        }
-        self.copies(artifact, first);
     }
 
     /// Copies of a removed artifact that are still there.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
+    homecoming::Homecoming,
     model::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary},
     restore_backup::expected,
 };
@@ -44,6 +45,11 @@ pub fn restore_version(
         })
         .unwrap_or_default();
     let mut summary = Summary::default();
+    let coming = survey
+        .find(target)
+        .and_then(|row| survey.artifacts.get(row))
+        .and_then(|artifact| Homecoming::of(survey, artifact));
+    let then = coming.as_ref().map(|coming| coming.then.clone());
     let mut expect = Vec::new();
     for (position, volume) in survey.volumes.iter().enumerate() {
         if usize::from(volume.partition) != home {
@@ -51,6 +57,7 @@ pub fn restore_version(
         }
         let copy = copies.iter().find(|c| usize::from(c.volume.0) == position);
         let expected = match copy {
+            _ if then.is_some() => then.clone().unwrap_or(Expected::Anything),
             Some(copy) => expected(copy),
             None if volume.state.is_readable() => Expected::Absent,
             None => Expected::Anything,
@@ -70,7 +77,13 @@ pub fn restore_version(
         }
         expect.push((volume.label.to_string(), expected));
     }
-    let step = Step::Put {
+    let mut steps = Vec::new();
+    if let Some(coming) = coming {
+        summary.copies += coming.copies;
+        summary.bytes += coming.needs.iter().map(|(_, bytes)| bytes).sum::<u64>();
+        steps.push(coming.step);
+    }
+    steps.push(Step::Put {
         name: target.clone(),
         source: Source::Version {
             volume: version.volume.clone(),
@@ -80,11 +93,11 @@ pub fn restore_version(
         size: version.size,
         check: version.check,
         expect,
-    };
+    });
     let intent = Intent::VersionRestore {
         name: version.name.clone(),
         version: version.id,
         aside,
     };
-    Plan::new(store.to_owned(), intent, now, vec![step], summary)
+    Plan::new(store.to_owned(), intent, now, steps, summary)
 }

@@ -8,10 +8,13 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::model::{Expected, Intent, Plan, RestoreMode, Source, SpaceNeed, Step, Summary};
+use super::{
+    homecoming::Homecoming,
+    model::{Expected, Intent, Plan, RestoreMode, Source, SpaceNeed, Step, Summary},
+};
 use crate::{
     backup::{BackupId, Entry},
-    survey::{ArtifactState, ArtifactView, CopyState, CopyView, Survey, VolumeState},
+    survey::{ArtifactView, CopyState, CopyView, Survey, VolumeState},
     volume::{ArtifactName, VersionKind},
 };
 
@@ -170,6 +173,15 @@ impl Draft<'_> {
         self.summary.bytes += bytes;
     }
 
+    /// What lies elsewhere comes home first; what its home holds then.
+    fn bring_home(&mut self, artifact: &ArtifactView) -> Option<Expected> {
+        let coming = Homecoming::of(self.survey, artifact)?;
+        self.summary.bytes += coming.add_to(&mut self.needs);
+        self.summary.copies += coming.copies;
+        self.steps.push(coming.step);
+        Some(coming.then)
+    }
+
     fn version(&mut self, entry: &Entry, home: usize) {
         let Some(id) = entry.version else { return };
         let kind = if entry.removed {
@@ -229,6 +241,7 @@ impl Draft<'_> {
             self.summary.same += 1;
             return;
         }
+        let then = artifact.and_then(|artifact| self.bring_home(artifact));
         let mut expect = Vec::new();
         for (position, volume) in self.survey.volumes.iter().enumerate() {
             if usize::from(volume.partition) != home {
@@ -236,6 +249,7 @@ impl Draft<'_> {
             }
             let copy = copies.iter().find(|c| usize::from(c.volume.0) == position);
             let expectation = match copy {
+                _ if then.is_some() => then.clone().unwrap_or(Expected::Anything),
                 Some(copy) => expected(copy),
                 None if volume.state.is_readable() => Expected::Absent,
                 None => Expected::Anything,
@@ -263,13 +277,7 @@ impl Draft<'_> {
     }
 
     fn remove(&mut self, artifact: &ArtifactView) {
-        if artifact.state == ArtifactState::Misplaced {
-            self.summary.skipped.push(format!(
-                "{} is misplaced; `maifdeck replicas repair` brings it home first",
-                artifact.name
-            ));
-            return;
-        }
+        let then = self.bring_home(artifact);
         self.summary.removes += 1;
         self.summary.archives += 1;
         self.steps.push(Step::Remove {
@@ -277,7 +285,11 @@ impl Draft<'_> {
             expect: artifact
                 .copies
                 .iter()
-                .map(|copy| (self.survey.label(copy.volume).to_owned(), expected(copy)))
+                .filter(|copy| copy.state != CopyState::Misplaced)
+                .map(|copy| {
+                    let expected = then.clone().unwrap_or_else(|| expected(copy));
+                    (self.survey.label(copy.volume).to_owned(), expected)
+                })
                 .collect(),
         });
     }

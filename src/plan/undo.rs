@@ -69,12 +69,15 @@ pub fn undo<'a>(
                 draft.back(name, Some(made), expect, home_of(name));
             }
             Step::Remove { name, expect } => draft.back(name, None, expect, home_of(name)),
-            Step::Copy { .. } | Step::Discard { .. } => copies += 1,
+            Step::Copy { .. } => copies += 1,
             Step::RetireBackup { id, .. } => draft
                 .summary
                 .skipped
                 .push(format!("backup {id}: maifdeck backup undelete {id}")),
-            Step::Version { .. } | Step::Admit { .. } | Step::FreeTrash { .. } => {}
+            Step::Version { .. }
+            | Step::Move { .. }
+            | Step::Admit { .. }
+            | Step::FreeTrash { .. } => {}
         }
     }
     if copies > 0 {

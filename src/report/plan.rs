@@ -109,9 +109,12 @@ pub fn step(step: &Step) -> String {
             let what = if *removal { "removal" } else { "version" };
             format!("{what:<8} {name}  {id} → {to}  {}", size(*bytes))
         }
-        Step::Discard { name, from, .. } => {
-            format!("discard  {name}  on {from} (to the trash; its home holds it)")
-        }
+        Step::Move {
+            name,
+            from,
+            to,
+            bytes,
+        } => format!("move     {name}  {from} → {to}  {}", size(*bytes)),
         Step::Remove { name, .. } => format!("remove   {name}  (archived first)"),
         Step::RetireBackup { id, bytes } => {
             format!("retire   backup {id}  {}", size(*bytes))

@@ -6,13 +6,27 @@ use super::{
     error::StoreError,
     grid::{Slot, Store, not_usable},
     hold,
-    peek::{Peek, peek_all},
+    peek::{Peek, look_all, peek_all},
 };
 use crate::volume::{ArtifactName, Fingerprint, LockMode, Record, VersionId};
 
 impl Store {
     /// Locks the artifact on every replica that can be written and looks at what is there.
     pub(super) fn begin<'a>(
+        &'a self,
+        name: &'a ArtifactName,
+        guard: Guard<'_>,
+    ) -> Result<Change<'a>, StoreError> {
+        let change = self.lock_and_look(name, guard)?;
+        if !change.is_elsewhere(self.home(name)) {
+            return Ok(change);
+        }
+        drop(change);
+        self.bring_home(name)?;
+        self.lock_and_look(name, guard)
+    }
+
+    fn lock_and_look<'a>(
         &'a self,
         name: &'a ArtifactName,
         guard: Guard<'_>,
@@ -65,7 +79,7 @@ impl Store {
         let labelled: Vec<(&str, &Peek)> =
             slots.iter().map(|slot| slot.label()).zip(&peeks).collect();
         guard(&labelled)?;
-        let change = Change {
+        Ok(Change {
             store: self,
             name,
             slots,
@@ -73,9 +87,7 @@ impl Store {
             failed,
             quorum,
             _held: held,
-        };
-        change.require_at_home(home)?;
-        Ok(change)
+        })
     }
 }
 
@@ -154,11 +166,11 @@ impl Change<'_> {
         })
     }
 
-    /// Refuses when home knows nothing of the artifact but another partition holds it: writing
-    /// here would make two.
-    fn require_at_home(&self, home: usize) -> Result<(), StoreError> {
+    /// Whether home knows nothing of the artifact but another partition holds it: writing here
+    /// would make two.
+    fn is_elsewhere(&self, home: usize) -> bool {
         if self.exists() || self.greatest() > 0 {
-            return Ok(());
+            return false;
         }
         let elsewhere: Vec<&Slot> = self
             .store
@@ -166,20 +178,14 @@ impl Change<'_> {
             .iter()
             .filter(|slot| slot.partition != home && slot.state.is_readable())
             .collect();
-        let found = peek_all(&elsewhere, self.name)
-            .into_iter()
-            .zip(&elsewhere)
-            .find(|(peek, _)| peek.as_ref().is_ok_and(|peek| peek.found.is_some()));
-        match found {
-            Some((_, slot)) => Err(StoreError::Changed(format!(
-                "{} is misplaced: it lies on {}, its home is {}; `maifdeck replicas repair` \
-                 brings it home",
-                self.name,
-                slot.label(),
-                self.quorum.partition,
-            ))),
-            None => Ok(()),
+        // While a change of the layout moves artifacts, a history may lie there without a copy.
+        let histories = self.store.is_in_transition();
+        let holds = |peek: &Peek| peek.found.is_some() || (histories && !peek.history.is_empty());
+        if histories {
+            let peeks = peek_all(&elsewhere, self.name);
+            return peeks.iter().flatten().any(holds);
         }
+        look_all(&elsewhere, self.name)
     }
 
     pub(super) fn next_record(&self) -> Result<NextRecord, StoreError> {

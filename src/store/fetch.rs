@@ -3,7 +3,12 @@
 //! Readers take no lock. A copy that fails verification may be one that a sketch is just saving in
 //! place, so it is read once more under the shared lock before the next copy is tried.
 
-use std::{fs, io::Write, ops::ControlFlow, path::PathBuf};
+use std::{
+    fs,
+    io::Write,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use tempfile::NamedTempFile;
 
@@ -16,8 +21,10 @@ use super::{
     state::{ArtifactState, CopyState, VolumeIndex},
 };
 use crate::{
-    maif::{PublicKey, Verdict, Verification, verify},
-    volume::{ArtifactName, At, Lane, LockMode, VersionId, VersionKind, VolumeError, dir},
+    maif::{Digest, PublicKey, Verdict, Verification, verify},
+    volume::{
+        ArtifactName, At, Fingerprint, Lane, LockMode, VersionId, VersionKind, VolumeError, dir,
+    },
 };
 
 /// Verified bytes in a temporary file, and where they came from.
@@ -35,7 +42,11 @@ impl Store {
         self.judge_in(self.home(name), name)
     }
 
-    fn judge_in(&self, partition: usize, name: &ArtifactName) -> (Vec<Facts>, Judgement) {
+    pub(super) fn judge_in(
+        &self,
+        partition: usize,
+        name: &ArtifactName,
+    ) -> (Vec<Facts>, Judgement) {
         let slots: Vec<(VolumeIndex, &Slot)> = self
             .slots()
             .iter()
@@ -220,6 +231,28 @@ impl Store {
                     .map_err(|error| StoreError::Usage(format!("sign.trusted: {key}: {error}")))
             })
             .collect()
+    }
+
+    /// Verifies a source and makes sure that it is the one that was planned.
+    pub fn verified(&self, path: &Path, wanted: Fingerprint) -> Result<Digest, StoreError> {
+        let file = dir::open(path).at("open", path)?;
+        let (found, ..) = Fingerprint::read(&file).at("read", path)?;
+        if found != wanted {
+            return Err(StoreError::Changed(format!(
+                "{} changed since planned",
+                path.display()
+            )));
+        }
+        let verification = verify(&file, &self.trusted()?, &mut |_| ControlFlow::Continue(()))?;
+        match verification.verdict() {
+            // What is not MAIF cannot be verified; it is copied as it is, digest and all.
+            Verdict::Intact | Verdict::Unsupported => Ok(verification.sha256),
+            Verdict::Damaged => Err(StoreError::Damaged {
+                what: path.display().to_string(),
+                class: verification.class.to_string(),
+                problem: verification.problem().to_owned(),
+            }),
+        }
     }
 
     /// Verifies a file of a volume where it lies, without copying it.

@@ -16,7 +16,9 @@ pub mod mark;
 pub mod peek;
 pub mod placement;
 pub mod prepare;
+pub mod relocate;
 pub mod state;
+pub mod transfer;
 pub mod units;
 
 pub use config::{Config, ConfigError};

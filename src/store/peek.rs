@@ -53,6 +53,21 @@ pub fn peek_all(slots: &[&Slot], name: &ArtifactName) -> Vec<Result<Peek, Volume
         .collect()
 }
 
+/// Whether any of these volumes holds a current copy.
+pub fn look_all(slots: &[&Slot], name: &ArtifactName) -> bool {
+    let pending: Vec<_> = slots
+        .iter()
+        .map(|slot| {
+            let name = name.clone();
+            slot.volume.start(Lane::Short, move |dir, _| {
+                Ok(dir.copy_path(&name).symlink_metadata().is_ok())
+            })
+        })
+        .collect();
+    let found = pending.into_iter().map(crate::volume::Pending::wait);
+    found.fold(false, |any, found| any | found.unwrap_or(false))
+}
+
 /// What a quick look says of the bytes.
 pub fn condition(found: &Found) -> Condition {
     match quick(&found.head, &found.tail, found.fingerprint.size) {

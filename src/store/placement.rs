@@ -121,8 +121,8 @@ fn cost(id: &str, name: &ArtifactName) -> u128 {
         .chain_update(name.as_bytes())
         .finalize()
         .into();
-    let [a, b, c, d, e, f, g, h, ..] = digest;
-    minus_log2(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    let first = digest.first_chunk().copied().unwrap_or_default();
+    minus_log2(u64::from_be_bytes(first))
 }
 
 /// −log₂((x + 1) ÷ 2⁶⁴) in units of 2⁻³², by repeated squaring.

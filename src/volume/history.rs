@@ -121,6 +121,15 @@ impl Dir {
         self.with_index(|index| index.entry(name.clone()).or_default().push(file));
     }
 
+    /// Keeps the index in step with what is taken away.
+    pub(super) fn forget(&self, name: &ArtifactName, file: HistoryFile) {
+        self.with_index(|index| {
+            if let Some(files) = index.get_mut(name) {
+                files.retain(|other| *other != file);
+            }
+        });
+    }
+
     /// The record in a `.removed` file.
     pub fn removal(&self, name: &ArtifactName, id: VersionId) -> Option<Record> {
         fs::read_to_string(self.version_path(name, id, VersionKind::Removal))
@@ -264,11 +273,7 @@ impl Dir {
             let same = fs::symlink_metadata(&path).is_ok_and(|m| m.ino() == metadata.ino());
             if same && !file.id.is_sketch() {
                 fs::remove_file(&path).at("remove", &path)?;
-                self.with_index(|index| {
-                    if let Some(files) = index.get_mut(name) {
-                        files.retain(|other| *other != file);
-                    }
-                });
+                self.forget(name, file);
             }
         }
         Ok(())

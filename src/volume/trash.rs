@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     dir::{Dir, sync_directory},
     error::{At, VolumeError},
+    history::HistoryFile,
     name::ArtifactName,
     worker::Pulse,
 };
@@ -18,6 +19,19 @@ pub struct TrashEntry {
     pub job: String,
     pub files: u64,
     pub bytes: u64,
+}
+
+/// The id of a job, and the name of its trash: `<YYYYmmdd_HHMMSS.mmm>-<six hex digits>`.
+pub fn job_id(now: DateTime<Utc>) -> Result<String, VolumeError> {
+    let random = getrandom::u32().map_err(|error| VolumeError::Bad {
+        path: "/dev/urandom".into(),
+        problem: error.to_string(),
+    })?;
+    Ok(format!(
+        "{}-{:06x}",
+        now.format("%Y%m%d_%H%M%S%.3f"),
+        random & 0x00ff_ffff
+    ))
 }
 
 impl TrashEntry {
@@ -110,6 +124,27 @@ impl Dir {
         }
         sync_directory(to.parent().unwrap_or(&to))?;
         Ok(true)
+    }
+
+    /// Takes a version out of its history and keeps it in the trash of `job`; durable after
+    /// [`Dir::sync_versions`].
+    pub fn version_to_trash(
+        &self,
+        name: &ArtifactName,
+        file: HistoryFile,
+        job: &str,
+    ) -> Result<(), VolumeError> {
+        let from = self.version_path(name, file.id, file.kind);
+        let Some(file_name) = from.file_name() else {
+            return Ok(());
+        };
+        let to = self.place_in_trash(job, file_name)?;
+        match fs::rename(&from, &to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result.at("keep in the trash", &from)?,
+        }
+        self.forget(name, file);
+        sync_directory(to.parent().unwrap_or(&to))
     }
 
     /// A free path in the trash of a job: what it holds already under this name stays.

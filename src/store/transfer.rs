@@ -1,0 +1,218 @@
+//! Files made equal to another volume's (or a backup's): current copies and versions, many at a
+//! time, durable together, each read back. The caller holds the locks of all names.
+
+use std::{fs::File, io::Read, path::PathBuf, sync::Arc};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    batch::{self, Batches},
+    error::StoreError,
+    grid::{Slot, Store},
+};
+use crate::{
+    maif::Digest,
+    volume::{
+        ArtifactName, At, Dir, Durable, HistoryFile, Lane, Pending, Pulse, Staged, VolumeError, dir,
+    },
+};
+
+/// What the file becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Becomes {
+    /// The current copy; its bytes were verified to have this digest.
+    Current(Digest),
+    History(HistoryFile),
+}
+
+/// One file to be made.
+#[derive(Debug, Clone)]
+pub struct Transfer<'a> {
+    pub target: &'a Slot,
+    pub name: &'a ArtifactName,
+    pub from: PathBuf,
+    pub becomes: Becomes,
+    /// In whose trash what a current copy replaces is kept, unless a history holds it.
+    pub job: &'a str,
+}
+
+struct Making<'a> {
+    transfer: Transfer<'a>,
+    staged: Option<Arc<Staged>>,
+}
+
+type Place<'a> = Result<Making<'a>, StoreError>;
+
+impl Store {
+    /// Makes the files; an answer each, in the same order.
+    pub fn transfer_all(&self, transfers: Vec<Transfer<'_>>) -> Vec<Result<(), StoreError>> {
+        let slots: Vec<&Slot> = transfers.iter().map(|transfer| transfer.target).collect();
+        let mut places: Vec<Place<'_>> = transfers
+            .into_iter()
+            .map(|transfer| {
+                Ok(Making {
+                    transfer,
+                    staged: None,
+                })
+            })
+            .collect();
+        let batches = match places.as_slice() {
+            // One file is durable by itself; syncing a whole file system would cost more.
+            [] | [_] => Batches::default(),
+            _ => Batches::open(slots.iter().copied()),
+        };
+        stage(&mut places, |slot| batches.durable(slot));
+        let failed = batches.sync();
+        if !failed.is_empty() {
+            stage_again(&mut places, |slot| {
+                failed.iter().any(|failed| failed.label() == slot.label())
+            });
+        }
+        publish(&mut places);
+        for work in [Dir::sync_versions, Dir::sync_current] {
+            for (label, error) in batch::on_each(slots.iter().copied(), work) {
+                for place in &mut places {
+                    if matches!(place, Ok(making) if making.transfer.target.label() == label) {
+                        *place = Err(error.again().into());
+                    }
+                }
+            }
+        }
+        places.into_iter().map(|place| conclude(&place?)).collect()
+    }
+}
+
+/// Stages everything, the volumes side by side.
+fn stage(places: &mut [Place<'_>], durable: impl Fn(&Slot) -> Durable) {
+    let pending: Vec<Option<Pending<Staged>>> = places
+        .iter()
+        .map(|place| {
+            let making = place.as_ref().ok()?;
+            Some(start(&making.transfer, durable(making.transfer.target)))
+        })
+        .collect();
+    for (place, pending) in places.iter_mut().zip(pending) {
+        let (Ok(making), Some(pending)) = (&mut *place, pending) else {
+            continue;
+        };
+        match pending.wait() {
+            Ok(staged) => making.staged = Some(Arc::new(staged)),
+            Err(error) => *place = Err(error.into()),
+        }
+    }
+}
+
+/// Stages afresh, file by file, what was on volumes whose sync failed.
+fn stage_again(places: &mut [Place<'_>], failed: impl Fn(&Slot) -> bool) {
+    for place in places {
+        let Ok(making) = place else { continue };
+        if !failed(making.transfer.target) {
+            continue;
+        }
+        if let Some(staged) = making.staged.take() {
+            let removed = making.transfer.target.volume.run(Lane::Bulk, move |_, _| {
+                std::fs::remove_file(&staged.path).at("remove", &staged.path)
+            });
+            if let Err(error) = removed {
+                tracing::warn!(%error, "a staged file stays until the next sweep");
+            }
+        }
+        match start(&making.transfer, Durable::Now).wait() {
+            Ok(staged) => making.staged = Some(Arc::new(staged)),
+            Err(error) => *place = Err(error.into()),
+        }
+    }
+}
+
+fn start(transfer: &Transfer<'_>, durable: Durable) -> Pending<Staged> {
+    let from = transfer.from.clone();
+    let sha256 = match transfer.becomes {
+        Becomes::Current(sha256) => Some(sha256),
+        Becomes::History(_) => None,
+    };
+    let work = move |dir: &Dir, pulse: &Pulse| dir.stage_equal(&from, sha256, durable, pulse);
+    transfer.target.volume.start(Lane::Bulk, work)
+}
+
+/// Keeps what is replaced, then renames.
+fn publish(places: &mut [Place<'_>]) {
+    let pending: Vec<Option<Pending<()>>> = places
+        .iter()
+        .map(|place| {
+            let making = place.as_ref().ok()?;
+            let transfer = &making.transfer;
+            let staged = Arc::clone(making.staged.as_ref()?);
+            let (name, becomes) = (transfer.name.clone(), transfer.becomes);
+            let job = transfer.job.to_owned();
+            let work = move |dir: &Dir, pulse: &Pulse| match becomes {
+                Becomes::Current(_) => replace(dir, &name, &staged, &job, pulse),
+                Becomes::History(file) => dir.publish_version(&staged.path, &name, file),
+            };
+            Some(transfer.target.volume.start(Lane::Bulk, work))
+        })
+        .collect();
+    for (place, pending) in places.iter_mut().zip(pending) {
+        if let Some(Err(error)) = pending.map(Pending::wait) {
+            *place = Err(error.into());
+        }
+    }
+}
+
+/// Keeps what is replaced in the trash unless a history holds it, and publishes.
+fn replace(
+    dir: &Dir,
+    name: &ArtifactName,
+    staged: &Staged,
+    job: &str,
+    pulse: &Pulse,
+) -> Result<(), VolumeError> {
+    if dir.copy_path(name).symlink_metadata().is_ok() && !dir.is_in_history(name, pulse)? {
+        dir.keep_in_trash(name, job, pulse)?;
+    }
+    dir.publish(staged, name)
+}
+
+/// Reads back what was made.
+fn conclude(making: &Making<'_>) -> Result<(), StoreError> {
+    let transfer = &making.transfer;
+    let Becomes::Current(sha256) = transfer.becomes else {
+        return Ok(());
+    };
+    if let Some(staged) = making.staged.clone().filter(|s| s.has_sidecar()) {
+        let name = transfer.name.clone();
+        let settle = move |dir: &Dir, _: &Pulse| dir.settle_record(&staged, &name);
+        transfer.target.volume.run(Lane::Bulk, settle)?;
+    }
+    read_back(transfer.target, transfer.name, sha256)
+}
+
+/// Reads a copy back from its volume, every byte.
+pub fn read_back(slot: &Slot, name: &ArtifactName, sha256: Digest) -> Result<(), StoreError> {
+    let name = name.clone();
+    let (found, path) = slot.volume.run(Lane::Bulk, move |dir, pulse| {
+        let path = dir.copy_path(&name);
+        let file = dir::open(&path).at("open", &path)?;
+        Ok((digest(&file, pulse).at("read back", &path)?, path))
+    })?;
+    if found == sha256 {
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        what: path.display().to_string(),
+        class: "read-back".to_owned(),
+        problem: "it does not hold what was written to it".to_owned(),
+    })
+}
+
+fn digest(mut file: &File, pulse: &Pulse) -> std::io::Result<Digest> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let read = file.read(&mut buffer)?;
+        let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
+            return Ok(Digest(hash.finalize().into()));
+        };
+        hash.update(chunk);
+        pulse.beat();
+    }
+}
