@@ -74,7 +74,7 @@ fn main() {
         };
         timed("rsync -a, first", || rsync("rsync-1", "none"));
         timed("rsync -a --link-dest, unchanged", || {
-            rsync("rsync-2", "rsync-1")
+            rsync("rsync-2", "rsync-1");
         });
     }
 
@@ -91,7 +91,7 @@ fn main() {
         planner::backup(&store, "latest", Vec::new(), restore, 100).unwrap()
     });
     timed("restore everything, to three volumes", || {
-        run_plan(&store, &plan)
+        run_plan(&store, &plan);
     });
     println!("peak memory of this process: {}", peak());
 }

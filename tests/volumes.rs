@@ -37,7 +37,7 @@ fn listing(f: &Fixture, directory: &str) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(f.path(directory))
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .filter(|name| !name.ends_with(".lock"))
+        .filter(|name| !name.contains(".maif.lock"))
         .collect();
     names.sort();
     names

@@ -3,28 +3,26 @@
 
 mod copies;
 mod put;
+mod relayout;
+mod run;
 mod steps;
 pub mod unplanned;
 
 pub use steps::holds;
 
-use std::{
-    cell::RefCell,
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     journal::{
         Actor, JobState, JobView, Journal,
-        model::{End, Event, Header, Outcome},
+        model::{End, Event, Header},
         read,
         write::ask_to_cancel,
     },
-    plan::{Intent, Plan},
+    plan::{Intent, Plan, Step},
     progress::Task,
-    store::{Slot, Store, StoreError, hold},
-    volume::{Dir, Lane, LockMode, fault, lock::host},
+    store::{Slot, Store, StoreError, hold, state::VolumeState},
+    volume::{Lane, LockMode, fault, lock::host},
 };
 
 /// A job whose locks are held and whose journal is open: ready to run.
@@ -35,7 +33,7 @@ pub struct Job {
     journal: Journal,
     done: BTreeSet<usize>,
     /// Given back with the job.
-    _held: hold::Held,
+    held: hold::Held,
 }
 
 impl Job {
@@ -48,10 +46,18 @@ impl Job {
     }
 
     /// Runs it to its end, or to where it is cancelled.
-    pub fn run(self, task: &Task) -> Result<JobView, StoreError> {
+    pub fn run(mut self, task: &Task) -> Result<JobView, StoreError> {
         let id = self.id().to_owned();
         self.journal.heed_cancel(task);
-        if let Err(error) = run(&self.store, &self.plan, &self.journal, &self.done, task) {
+        let ran = run::run(
+            &self.store,
+            &self.plan,
+            &self.journal,
+            &self.done,
+            task,
+            &mut self.held,
+        );
+        if let Err(error) = ran {
             // Ended before or between its steps: the journal says so, whatever else fails.
             let state = match error {
                 StoreError::Cancelled(_) => JobState::Cancelled,
@@ -97,7 +103,7 @@ pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
         plan: plan.clone(),
         journal,
         done: BTreeSet::new(),
-        _held: held,
+        held,
     })
 }
 
@@ -130,7 +136,7 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
         plan,
         journal,
         done: record.steps.done,
-        _held: held,
+        held,
     })
 }
 
@@ -161,7 +167,10 @@ pub fn cancel(store: &Store, id: &str) -> Result<JobView, StoreError> {
 
 fn check(store: &Store, plan: &Plan) -> Result<(), StoreError> {
     store.require_write()?;
-    store.require_same_layout()?;
+    // A change of the layout that was cut off leaves it different until it goes on.
+    if !matches!(plan.steps.first(), Some(Step::Layout { .. })) {
+        store.require_same_layout()?;
+    }
     if !plan.is_genuine() {
         return Err(StoreError::Usage(
             "the plan was edited: its steps are not those of its id".to_owned(),
@@ -190,13 +199,22 @@ fn check(store: &Store, plan: &Plan) -> Result<(), StoreError> {
 /// Restores keep all other writers out; repairs only other bulk work.
 const fn lock_mode(intent: &Intent) -> LockMode {
     match intent {
-        Intent::BackupRestore { .. } | Intent::Undo { .. } => LockMode::Exclusive,
+        Intent::BackupRestore { .. } | Intent::Undo { .. } | Intent::Layout { .. } => {
+            LockMode::Exclusive
+        }
         _ => LockMode::Shared,
     }
 }
 
 fn lock(store: &Store, plan: &Plan) -> Result<hold::Held, StoreError> {
-    let slots: Vec<&Slot> = store.slots().iter().filter(|s| s.is_writable()).collect();
+    // Also those whose layout waits to be raised.
+    let cannot =
+        |slot: &&Slot| matches!(slot.state, VolumeState::ReadOnly | VolumeState::Unreachable);
+    let slots: Vec<&Slot> = store
+        .slots()
+        .iter()
+        .filter(|slot| slot.is_ours() && !cannot(slot))
+        .collect();
     let mode = lock_mode(&plan.intent);
     let held = hold::hold_store(store, &slots, mode)?;
     if mode == LockMode::Exclusive {
@@ -206,80 +224,6 @@ fn lock(store: &Store, plan: &Plan) -> Result<hold::Held, StoreError> {
         }
     }
     Ok(held)
-}
-
-/// Runs the steps that are not done yet.
-fn run(
-    store: &Store,
-    plan: &Plan,
-    journal: &Journal,
-    done: &BTreeSet<usize>,
-    task: &Task,
-) -> Result<(), StoreError> {
-    let store = store.in_bulk();
-    let began = Instant::now();
-    task.totals(plan.steps.len() as u64, plan.summary.bytes);
-    task.add_done(done.len() as u64);
-    task.phase("applying");
-    let context = steps::Context {
-        store: &store,
-        job: journal.id(),
-        task,
-        sources: RefCell::default(),
-        failed: RefCell::default(),
-    };
-    if matches!(plan.intent, Intent::BackupRestore { .. }) {
-        // A backup that turns out damaged half-way would leave a store that never was.
-        task.phase("verifying the backup");
-        for (number, step) in plan.steps.iter().enumerate() {
-            if !done.contains(&number) {
-                task.checkpoint()?;
-                context.check_source(number, step)?;
-            }
-        }
-        task.phase("applying");
-    }
-    // Listing `versions/` for each artifact would grow with the square of the store.
-    let _indexed = (lock_mode(&plan.intent) == LockMode::Exclusive)
-        .then(|| Indexed::begin(&store))
-        .transpose()?;
-    let mut failed = 0u64;
-    let mut cancelled = false;
-    let size = copies::batch_size(&store);
-    let mut next = 0;
-    loop {
-        let batch = copies::run_of(&plan.steps, next, size, |number| done.contains(&number));
-        let Some((last, _)) = batch.last() else { break };
-        next = last + 1;
-        if task.checkpoint().is_err() {
-            cancelled = true;
-            break;
-        }
-        let mut outcomes = Vec::with_capacity(batch.len());
-        for ((number, step), result) in batch.iter().zip(context.run_all(&batch)) {
-            let outcome = result.unwrap_or_else(|error| {
-                failed += 1;
-                task.add_failed(1);
-                context.note_failure(step);
-                Outcome::Failed(format!("{}: {error}", steps::words(step)))
-            });
-            task.add_done(1);
-            outcomes.push((*number, outcome));
-        }
-        fault::point("apply.batch-done").map_err(|error| StoreError::Failed(error.to_string()))?;
-        journal.steps(&outcomes)?;
-    }
-    free_expired(&store);
-    task.flush();
-    let state = match (cancelled, failed) {
-        (true, _) => JobState::Cancelled,
-        (false, 0) => JobState::Done,
-        (false, n) if n == plan.steps.len() as u64 => JobState::Failed,
-        (false, _) => JobState::Partial,
-    };
-    tracing::info!(job = journal.id(), took = ?began.elapsed(), ?state, "job ended");
-    let bytes = task.snapshot().bytes_done;
-    journal.end(End::new(state, store.clock().now(), bytes))
 }
 
 /// The id of a job that begins now.
@@ -305,50 +249,4 @@ pub fn took(job: &JobView) -> Duration {
     job.ended
         .and_then(|ended| (ended - job.started).to_std().ok())
         .unwrap_or_default()
-}
-
-/// Frees what has waited in the trash for the undo window. What cannot be freed now waits on.
-fn free_expired(store: &Store) {
-    let until = store.clock().now() - store.config().store.undo_window;
-    let writable = store.slots().iter().filter(|slot| slot.is_writable());
-    for slot in writable {
-        let freed = slot.volume.run(Lane::Bulk, move |dir, pulse| {
-            for entry in dir.trash(pulse)? {
-                if entry.since().is_some_and(|since| since < until) {
-                    dir.free_trash(&entry.job, pulse)?;
-                }
-            }
-            Ok(())
-        });
-        if let Err(error) = freed {
-            tracing::warn!(%error, volume = slot.label(), "its trash was not freed");
-        }
-    }
-}
-
-/// Histories listed once, as long as this lives.
-struct Indexed<'a>(&'a Store);
-
-impl<'a> Indexed<'a> {
-    fn begin(store: &'a Store) -> Result<Self, StoreError> {
-        let indexed = Self(store);
-        let pending: Vec<_> = store
-            .slots()
-            .iter()
-            .filter(|slot| slot.is_writable())
-            .map(|slot| slot.volume.start(Lane::Bulk, Dir::index_histories))
-            .collect();
-        for pending in pending {
-            pending.wait()?;
-        }
-        Ok(indexed)
-    }
-}
-
-impl Drop for Indexed<'_> {
-    fn drop(&mut self) {
-        for slot in self.0.slots() {
-            slot.volume.dir().forget_histories();
-        }
-    }
 }

@@ -37,6 +37,8 @@ pub fn words(step: &Step) -> String {
         Step::Remove { name, .. } => format!("removing {name}"),
         Step::RetireBackup { id, .. } => format!("retiring backup {id}"),
         Step::Admit { volume } => format!("admitting {volume}"),
+        Step::Layout { layout, .. } => format!("raising the layout to {}", layout.number),
+        Step::Seal => "sealing the layout".to_owned(),
         Step::FreeTrash { volume, job, .. } => format!("freeing the trash of {job} on {volume}"),
     }
 }
@@ -62,6 +64,9 @@ impl Context<'_> {
             }
             Step::RetireBackup { id, .. } => self.retire(*id),
             Step::Admit { volume } => self.admit(volume),
+            Step::Layout { .. } | Step::Seal => Err(StoreError::Failed(
+                "the layout is changed by the job itself".to_owned(),
+            )),
             Step::FreeTrash { volume, job, .. } => {
                 let job = job.clone();
                 let free = move |dir: &Dir, pulse: &Pulse| dir.free_trash(&job, pulse);

@@ -104,7 +104,11 @@ pub enum Command {
         command: Option<VersionsCommand>,
     },
     /// How artifacts are spread over partitions
-    Partitions,
+    #[command(args_conflicts_with_subcommands = true)]
+    Partitions {
+        #[command(subcommand)]
+        command: Option<PartitionsCommand>,
+    },
     /// Health in one screen
     Status,
     /// Look at every copy of every artifact
@@ -285,6 +289,37 @@ pub enum BackupCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum PartitionsCommand {
+    /// A new partition; artifacts whose home it becomes are moved there
+    Add {
+        /// `NAME=DIR[,DIR…]`
+        partition: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// Move everything away from a partition
+    Drain {
+        name: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// Take a drained partition out of the layout
+    Remove {
+        name: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// Bring artifacts to their homes
+    Rebalance {
+        /// md5-modulo or rendezvous: change the placement first
+        #[arg(long, value_name = "PLACEMENT")]
+        placement: Option<String>,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum VolumeCommand {
     /// All volumes with their state, device and contents
     List,
@@ -365,6 +400,11 @@ pub enum ConfigCommand {
     },
     /// Read it and say whether it is right
     Check,
+    /// Make an edited configuration the store's layout
+    Apply {
+        #[command(flatten)]
+        confirm: Confirm,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -79,7 +79,10 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         Some(Command::Versions { name, .. }) => {
             artifacts::versions(&context, name.as_deref().unwrap_or_default())
         }
-        Some(Command::Partitions) => artifacts::partitions(&context),
+        Some(Command::Partitions { command: None }) => artifacts::partitions(&context),
+        Some(Command::Partitions {
+            command: Some(command),
+        }) => plans::partitions(&context, command),
         Some(Command::Status) => health::status(&context),
         Some(Command::Survey { level }) => health::replicas(&context, &[], (*level).into(), true),
         Some(Command::Replicas {

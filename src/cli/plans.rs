@@ -1,22 +1,22 @@
 //! Commands that make a plan: print it, have it confirmed, apply exactly it.
 
-use std::io::Read;
+use std::{io::Read, path::Path};
 
 use serde_json::{Value, json};
 
 use super::{
     Context, Exit,
-    args::{Confirm, JobsCommand, ReplicasCommand, VersionsCommand},
+    args::{Confirm, JobsCommand, PartitionsCommand, ReplicasCommand, VersionsCommand},
     confirm, progress,
 };
 use crate::{
     apply,
     journal::{JobState, JobView, read},
-    plan::Plan,
+    plan::{LayoutChange, Plan},
     planner,
     report::{self, stamp},
     store::{Store, StoreError},
-    volume::{ArtifactName, VersionId},
+    volume::{ArtifactName, At, VersionId},
 };
 
 /// `replicas repair`
@@ -43,6 +43,45 @@ pub fn replicas(context: &Context<'_>, command: &ReplicasCommand) -> Result<u8, 
     };
     let plan = planner::repair(&store, (*level).into(), wanted)?;
     carry_out(context, &store, &plan, *confirm)
+}
+
+/// `partitions add/drain/remove/rebalance`
+pub fn partitions(context: &Context<'_>, command: &PartitionsCommand) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    let (change, confirm) = match command {
+        PartitionsCommand::Add { partition, confirm } => {
+            let (name, directories) = partition.split_once('=').ok_or_else(|| {
+                StoreError::Usage(format!(
+                    "a new partition is NAME=DIR[,DIR…], not {partition:?}"
+                ))
+            })?;
+            let directories = directories
+                .split(',')
+                .map(|directory| std::path::absolute(directory).at("find", Path::new(directory)))
+                .collect::<Result<Vec<_>, _>>()?;
+            let name = name.to_owned();
+            (LayoutChange::Add { name, directories }, confirm)
+        }
+        PartitionsCommand::Drain { name, confirm } => {
+            (LayoutChange::Drain { name: name.clone() }, confirm)
+        }
+        PartitionsCommand::Remove { name, confirm } => {
+            (LayoutChange::Remove { name: name.clone() }, confirm)
+        }
+        PartitionsCommand::Rebalance { placement, confirm } => {
+            let placement = placement.clone();
+            (LayoutChange::Rebalance { placement }, confirm)
+        }
+    };
+    let plan = planner::layout::change(&store, change)?;
+    carry_out(context, &store, &plan, *confirm)
+}
+
+/// `config apply`
+pub fn apply_config(context: &Context<'_>, confirm: Confirm) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    let (store, plan) = planner::layout::apply(&store)?;
+    carry_out(context, &store, &plan, confirm)
 }
 
 /// `versions restore`
@@ -166,6 +205,7 @@ fn plan_json(plan: &Plan) -> Value {
             "space": summary.space,
             "unrecoverable": summary.unrecoverable,
             "skipped": summary.skipped,
+            "shares": summary.shares,
         },
         "steps": plan.steps,
     })
@@ -196,6 +236,18 @@ fn print_plan(context: &Context<'_>, plan: &Plan) {
             report::size(need.needed),
             report::size(need.free)
         ));
+    }
+    for share in &summary.shares {
+        say(&format!(
+            "  {:<8} {:>8} artifacts before, {:>8} after (even: {})",
+            share.partition,
+            report::count(share.before),
+            report::count(share.after),
+            report::percent(share.expected_share)
+        ));
+    }
+    if let Some(warning) = report::plan::warning(plan) {
+        say(&format!("  {warning}"));
     }
     for gone in &summary.unrecoverable {
         say(&format!("  cannot be brought back afterwards: {gone}"));

@@ -111,6 +111,9 @@ fn configuration(init: &Init) -> Result<String, StoreError> {
 
 /// `config show|check`
 pub fn config(context: &Context<'_>, command: ConfigCommand) -> Result<u8, StoreError> {
+    if let ConfigCommand::Apply { confirm } = command {
+        return super::plans::apply_config(context, confirm);
+    }
     if let ConfigCommand::Show { defaults: true } = command {
         let defaults = include_str!("../../assets/maifdeck.toml");
         context.output.line(defaults.trim_end());
@@ -138,7 +141,7 @@ pub fn config(context: &Context<'_>, command: ConfigCommand) -> Result<u8, Store
                 ));
             }
         }
-        ConfigCommand::Show { .. } => {
+        ConfigCommand::Show { .. } | ConfigCommand::Apply { .. } => {
             let text = located.config.to_toml().map_err(|error| {
                 StoreError::Failed(format!("cannot show the configuration: {error}"))
             })?;

@@ -22,7 +22,7 @@ use crate::{
     backup::{self, BackupList, BackupView},
     journal::{JobList, JobState, JobView},
     maif::{self, BlockType, Reader, Verification},
-    plan::{Intent, Plan},
+    plan::{Intent, LayoutChange, Plan},
     planner,
     progress::{Cancelled, Task},
     report::{self, stamp},
@@ -556,6 +556,10 @@ fn make_plan(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
         Intent::BackupPrune { keep_last } => planner::prune(store, keep_last),
         Intent::Remove { names } => planner::removal(store, names),
         Intent::Undo { job } => planner::undo(store, &job),
+        Intent::Layout {
+            change: LayoutChange::Apply,
+        } => Err(StoreError::Usage("run `maifdeck config apply`".to_owned())),
+        Intent::Layout { change } => planner::layout::change(store, change),
         Intent::EmptyTrash { all } => Ok(planner::empty_trash(store, all)),
     }
 }

@@ -164,7 +164,7 @@ impl JobList {
         let pending: Vec<_> = store
             .slots()
             .iter()
-            .filter(|slot| slot.state.is_readable())
+            .filter(|slot| slot.is_ours())
             .map(|slot| {
                 let label = slot.label().to_owned();
                 let mut known = self.volumes.remove(&label).unwrap_or_default();
@@ -274,7 +274,7 @@ pub fn list(store: &Store) -> Vec<JobView> {
 /// One job; the id may be shortened as long as it is unique.
 pub fn find(store: &Store, id: &str) -> Result<Record, StoreError> {
     let mut found = Vec::new();
-    for slot in store.slots().iter().filter(|slot| slot.state.is_readable()) {
+    for slot in store.slots().iter().filter(|slot| slot.is_ours()) {
         let listed = slot
             .volume
             .run(Lane::Short, |dir, _| newest(&dir.own("journal")))?;

@@ -178,7 +178,7 @@ fn slot_of<'a>(store: &'a Store, id: &str) -> Result<&'a Slot, StoreError> {
     store
         .slots()
         .iter()
-        .find(|slot| slot.is_writable() && slot.volume.path().join(&name).exists())
+        .find(|slot| slot.is_ours() && slot.volume.path().join(&name).exists())
         .ok_or_else(|| StoreError::NotFound {
             kind: "job",
             what: id.to_owned(),

@@ -3,6 +3,7 @@
 mod homecoming;
 pub mod model;
 mod prune;
+mod rebalance;
 mod remove;
 mod repair;
 mod restore;
@@ -12,6 +13,7 @@ mod undo;
 
 pub use model::*;
 pub use prune::{PruneRefused, prune_backups};
+pub use rebalance::{Next, RebalanceRefused, Target, rebalance};
 pub use remove::remove;
 pub use repair::{Choice, repair};
 pub use restore::{VersionFacts, restore_version};

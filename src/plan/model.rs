@@ -13,7 +13,7 @@ use crate::{
     backup::BackupId,
     maif::Digest,
     survey::Survey,
-    volume::{ArtifactName, VersionId},
+    volume::{ArtifactName, Layout, VersionId},
 };
 
 /// What the operator wants.
@@ -47,6 +47,8 @@ pub enum Intent {
     BackupPrune { keep_last: u32 },
     /// Bring back what a job replaced or removed.
     Undo { job: String },
+    /// Change the layout, and move what has another home under it.
+    Layout { change: LayoutChange },
     /// Free what waits in the trash: everything, or what has waited for the undo window.
     EmptyTrash { all: bool },
 }
@@ -62,6 +64,7 @@ impl Intent {
             Self::BackupPrune { .. } => "backup-prune",
             Self::Undo { .. } => "undo",
             Self::EmptyTrash { .. } => "trash-empty",
+            Self::Layout { change } => change.word(),
         }
     }
 
@@ -127,8 +130,53 @@ impl Intent {
                 format!("prune backups, keeping the last {keep_last}")
             }
             Self::Undo { job } => format!("undo job {job}"),
+            Self::Layout { change } => change.title(),
             Self::EmptyTrash { all: true } => "empty the trash".to_owned(),
             Self::EmptyTrash { all: false } => "free what has waited in the trash".to_owned(),
+        }
+    }
+}
+
+/// What is done to the layout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "change")]
+pub enum LayoutChange {
+    /// A new partition.
+    Add {
+        name: String,
+        directories: Vec<PathBuf>,
+    },
+    /// A partition takes no artifacts any more, and gives away those that it has.
+    Drain { name: String },
+    /// A drained partition leaves.
+    Remove { name: String },
+    /// Artifacts go to their homes; perhaps under another placement.
+    Rebalance { placement: Option<String> },
+    /// The edited configuration becomes the layout.
+    Apply,
+}
+
+impl LayoutChange {
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Add { .. } => "partition-add",
+            Self::Drain { .. } => "partition-drain",
+            Self::Remove { .. } => "partition-remove",
+            Self::Rebalance { .. } => "rebalance",
+            Self::Apply => "config-apply",
+        }
+    }
+
+    pub fn title(&self) -> String {
+        match self {
+            Self::Add { name, .. } => format!("add partition {name}"),
+            Self::Drain { name } => format!("drain partition {name}"),
+            Self::Remove { name } => format!("remove partition {name}"),
+            Self::Rebalance { placement: None } => "bring artifacts to their homes".to_owned(),
+            Self::Rebalance {
+                placement: Some(placement),
+            } => format!("place artifacts by {placement}"),
+            Self::Apply => "make the configuration the store's layout".to_owned(),
         }
     }
 }
@@ -176,7 +224,7 @@ pub enum Source {
 }
 
 /// One change. Steps are idempotent: one whose result is already there is done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "step")]
 pub enum Step {
     /// A new current copy on every replica of the artifact's home; what was there is archived.
@@ -224,6 +272,15 @@ pub enum Step {
     RetireBackup { id: BackupId, bytes: u64 },
     /// The volume leaves joining, when every step on it before was done.
     Admit { volume: String },
+    /// The layout is raised, and the configuration names it from then on.
+    Layout {
+        layout: Box<Layout>,
+        /// The new text of the configuration, and its file.
+        config: String,
+        file: PathBuf,
+    },
+    /// The change of the layout has ended: artifacts lie nowhere but at home.
+    Seal,
     /// What a job left in a volume's trash is gone for good.
     FreeTrash {
         volume: String,
@@ -257,8 +314,17 @@ impl SpaceNeed {
     }
 }
 
+/// How many artifacts a partition holds before and after a plan, and the share that it should have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    pub partition: String,
+    pub before: u64,
+    pub after: u64,
+    pub expected_share: f64,
+}
+
 /// A plan in numbers. Bytes are those written.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     pub copies: u64,
     pub replaces: u64,
@@ -272,6 +338,9 @@ pub struct Summary {
     pub unrecoverable: Vec<String>,
     /// What the plan leaves undone and why, in words.
     pub skipped: Vec<String>,
+    /// Of a plan that moves artifacts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Forecast>,
 }
 
 /// The digest of a plan's canonical steps.
@@ -293,7 +362,7 @@ impl std::fmt::Display for PlanId {
 }
 
 /// A plan. Made by `plan::…` from a survey and an intent, or read back from a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub id: PlanId,
     /// The store that it is for.
@@ -340,6 +409,10 @@ impl Plan {
             | Intent::BackupPrune { .. }
             | Intent::Undo { .. }
             | Intent::EmptyTrash { .. } => true,
+            Intent::Layout { change } => matches!(
+                change,
+                LayoutChange::Drain { .. } | LayoutChange::Remove { .. }
+            ),
             Intent::Repair {
                 accept_older,
                 prefer,
@@ -359,6 +432,7 @@ impl Plan {
             Intent::BackupRestore { .. }
             | Intent::BackupPrune { .. }
             | Intent::Undo { .. }
+            | Intent::Layout { .. }
             | Intent::EmptyTrash { .. } => None,
         };
         name.and_then(ArtifactName::as_str)

@@ -77,6 +77,8 @@ pub fn undo<'a>(
             Step::Version { .. }
             | Step::Move { .. }
             | Step::Admit { .. }
+            | Step::Layout { .. }
+            | Step::Seal
             | Step::FreeTrash { .. } => {}
         }
     }

@@ -1,8 +1,8 @@
 //! Plans and steps in words, and the command that does the same.
 
 use crate::{
-    plan::{Intent, Plan, RestoreMode, Source, Step},
-    report::number::size,
+    plan::{Intent, LayoutChange, Plan, RestoreMode, Source, Step},
+    report::number::{plural, size},
     volume::ArtifactName,
 };
 
@@ -68,6 +68,7 @@ pub fn command(intent: &Intent) -> String {
             push("backup prune --keep-last");
             push(&keep_last.to_string());
         }
+        Intent::Layout { change } => push(&layout(change)),
         Intent::EmptyTrash { all } => {
             push("trash empty");
             if *all {
@@ -120,12 +121,59 @@ pub fn step(step: &Step) -> String {
             format!("retire   backup {id}  {}", size(*bytes))
         }
         Step::Admit { volume } => format!("admit    {volume}  (leaves joining)"),
+        Step::Layout { layout, .. } => format!(
+            "layout   number {}: {} by {}",
+            layout.number,
+            plural(layout.partition.len() as u64, "partition", "partitions"),
+            layout.placement
+        ),
+        Step::Seal => "seal     the layout: nothing is left to move".to_owned(),
         Step::FreeTrash {
             volume,
             job,
             bytes: freed,
         } => format!("free     trash of {job} on {volume}  {}", size(*freed)),
     }
+}
+
+fn layout(change: &LayoutChange) -> String {
+    match change {
+        LayoutChange::Add { name, directories } => {
+            let directories: Vec<String> = directories
+                .iter()
+                .map(|directory| directory.display().to_string())
+                .collect();
+            format!(
+                "partitions add {}",
+                quoted(&format!("{name}={}", directories.join(",")))
+            )
+        }
+        LayoutChange::Drain { name } => format!("partitions drain {name}"),
+        LayoutChange::Remove { name } => format!("partitions remove {name}"),
+        LayoutChange::Rebalance { placement: None } => "partitions rebalance".to_owned(),
+        LayoutChange::Rebalance {
+            placement: Some(placement),
+        } => format!("partitions rebalance --placement {placement}"),
+        LayoutChange::Apply => "config apply".to_owned(),
+    }
+}
+
+/// What a plan that changes the layout means for others on the same directories.
+pub fn warning(plan: &Plan) -> Option<&'static str> {
+    let moves = |step: &Step| matches!(step, Step::Move { .. });
+    if !plan.steps.iter().any(moves) {
+        return None;
+    }
+    let layout = plan.steps.iter().find_map(|step| match step {
+        Step::Layout { layout, .. } => Some(layout),
+        _ => None,
+    })?;
+    Some(if layout.placement == "md5-modulo" {
+        "under md5-modulo this changes N, so most artifacts move; Python programs that place by \
+         the old N must be stopped"
+    } else {
+        "Python programs that place by md5 modulo N do not find what is placed by rendezvous"
+    })
 }
 
 /// Whether confirming asks for a typed word, and which: the same words in console and command
@@ -147,15 +195,21 @@ fn shell(name: &ArtifactName) -> String {
     let Some(text) = name.as_str() else {
         return format!("--name-hex {}", hex::encode(name.as_bytes()));
     };
+    if text.chars().any(char::is_control) {
+        return format!("--name-hex {}", hex::encode(name.as_bytes()));
+    }
+    quoted(text)
+}
+
+/// Text as a word for a POSIX shell.
+fn quoted(text: &str) -> String {
     let plain = !text.is_empty()
         && !text.starts_with('-')
         && text
             .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"_-.,:@%+=".contains(&b));
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.,:@%+=/".contains(&b));
     if plain {
         text.to_owned()
-    } else if text.chars().any(char::is_control) {
-        format!("--name-hex {}", hex::encode(name.as_bytes()))
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }

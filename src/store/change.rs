@@ -58,6 +58,9 @@ impl Store {
             return Err(quorum.missed(counting, missing));
         }
         let held = hold::hold_name(self, &usable, name, LockMode::Exclusive)?;
+        if let Some(slot) = usable.first().filter(|_| !self.is_in_bulk()) {
+            self.require_layout_of(slot)?;
+        }
         let seen = peek_all(&usable, name);
         // A replica that fails to be read under the lock takes no part in this commit.
         let mut slots = Vec::new();

@@ -103,6 +103,19 @@ impl fmt::Display for WriteQuorum {
     }
 }
 
+impl std::str::FromStr for WriteQuorum {
+    type Err = ();
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "majority" => Ok(Self::Majority),
+            "all" => Ok(Self::All),
+            number => number.parse().map(Self::Count).map_err(|_| ()),
+        }
+    }
+}
+
 impl Serialize for WriteQuorum {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

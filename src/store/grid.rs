@@ -34,6 +34,7 @@ pub struct Slot {
     /// Why it is not `Ok`.
     pub reason: Option<String>,
     pub identity: Option<Identity>,
+    ours: bool,
 }
 
 impl Slot {
@@ -44,6 +45,11 @@ impl Slot {
     /// Whether its copies may be a reference and count for a quorum.
     pub fn counts(&self) -> bool {
         self.state.is_readable() && self.state != VolumeState::Joining
+    }
+
+    /// Whether it is this store's, whatever layout it carries: then its journals are ours.
+    pub fn is_ours(&self) -> bool {
+        self.ours
     }
 
     /// Whether commits may go there.
@@ -66,6 +72,8 @@ pub struct Store {
     id: Option<Arc<str>>,
     homes: Arc<Homes>,
     layout: Option<Arc<Layout>>,
+    /// The greatest number of a layout seen when it was opened.
+    newest_layout: u64,
     /// In words, in what the layout in force differs from the configuration.
     layout_problem: Option<Arc<str>>,
     /// Whether this process holds `store.lock` for bulk work already.
@@ -102,6 +110,11 @@ impl Store {
                 .map(|identity| &identity.layout),
         )
         .cloned();
+        let newest_layout = found
+            .iter()
+            .filter_map(|result| Some(result.as_ref().ok()?.identity.as_ref()?.layout.number))
+            .max()
+            .unwrap_or(0);
         let layout_problem = layout
             .as_ref()
             .and_then(|layout| layout::difference(layout, &config));
@@ -132,12 +145,17 @@ impl Store {
                         (state, reason, marks.identity)
                     }
                 };
+                let mark = identity.as_ref();
+                let ours = mark.is_some_and(|mark| {
+                    Some(&*mark.store) == id.as_deref() && *mark.label == **volume.label()
+                });
                 Slot {
                     volume,
                     partition,
                     state,
                     reason,
                     identity,
+                    ours,
                 }
             })
             .collect();
@@ -149,6 +167,7 @@ impl Store {
             id: id.map(Into::into),
             homes: Arc::new(homes),
             layout: layout.map(Arc::new),
+            newest_layout,
             layout_problem: layout_problem.map(Into::into),
             in_bulk: false,
         }
@@ -246,6 +265,21 @@ impl Store {
             return Err(StoreError::ReadOnly { who: "process" });
         }
         Ok(())
+    }
+
+    /// Refuses when the layout was changed since the store was opened. Under `store.lock`, which a
+    /// change of the layout holds exclusively, what it says stays true until the lock is given back.
+    pub(super) fn require_layout_of(&self, slot: &Slot) -> Result<(), StoreError> {
+        let found = slot.volume.run(Lane::Short, |dir, _| Identity::read(dir))?;
+        let number = found.map_or(u64::MAX, |found| found.layout.number);
+        if number <= self.newest_layout {
+            return Ok(());
+        }
+        Err(StoreError::LayoutDiffers(format!(
+            "{} has number {number} by now, this process began with {}",
+            slot.label(),
+            self.newest_layout
+        )))
     }
 
     /// Refuses when the layout in force is not that of the configuration: then placement itself is
@@ -367,7 +401,8 @@ fn judge(
         );
     }
     let number = layout.map_or(identity.layout.number, |layout| layout.number);
-    if identity.layout.number != number {
+    // One that is ahead waits for a change of the layout to go on; it missed nothing.
+    if identity.layout.number < number {
         return (
             VolumeState::Joining,
             Some(format!(

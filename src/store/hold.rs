@@ -14,7 +14,7 @@ use super::{
     error::StoreError,
     grid::{Slot, Store},
 };
-use crate::volume::{ArtifactName, Lock, LockMode, dir::OWN};
+use crate::volume::{ArtifactName, At, Lock, LockMode, dir::OWN};
 
 /// `$MAIFDECK_LOCK_FDS`: `<name in hex>:<fd>,<fd>…`, set by `maifdeck lock` for what it runs.
 pub const INHERITED: &str = "MAIFDECK_LOCK_FDS";
@@ -26,6 +26,17 @@ pub struct Held {
 }
 
 impl Held {
+    /// Lets single changes go on beside bulk work that began exclusively.
+    pub fn share_store(&self) -> Result<(), StoreError> {
+        for lock in &self.locks {
+            if lock.path().ends_with("store.lock") {
+                // `job.lock` is still held, so nobody waits for it exclusively in between.
+                fs2::FileExt::lock_shared(lock.file()).at("share", lock.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Lets a child process inherit the locks and names their descriptors for it.
     pub fn inheritable(&self, name: &ArtifactName) -> std::io::Result<String> {
         let mut descriptors = Vec::new();

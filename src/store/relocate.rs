@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     maif::Digest,
-    volume::{ArtifactName, Fingerprint, HistoryFile, Lane, LockMode, trash::job_id},
+    volume::{ArtifactName, Fingerprint, HistoryFile, Lane, LockMode, VersionKind, trash::job_id},
 };
 
 /// What came of it.
@@ -206,19 +206,38 @@ impl Store {
         };
         let path = slot.volume.path().join(one.name.file_name());
         let sha256 = self.verified(&path, print)?;
-        // Other bytes elsewhere are not ours to judge.
-        let stranger = one.away.iter().find(|(_, peek)| {
-            let other = peek.found.as_ref().map(|found| found.fingerprint);
-            at_home && other.is_some_and(|other| other != print)
-        });
-        if let Some((other, _)) = stranger {
-            return Err(StoreError::Changed(format!(
-                "the misplaced copy of {} on {} holds other bytes than its home",
-                one.name,
-                other.label()
-            )));
+        for (other, peek) in one.away.iter().filter(|_| at_home) {
+            let there = peek.found.as_ref().map(|found| found.fingerprint);
+            let Some(there) = there.filter(|there| *there != print) else {
+                continue;
+            };
+            // What home has archived since is redundant; other bytes are not ours to judge.
+            if !Self::is_archived_at_home(one, there)? {
+                return Err(StoreError::Changed(format!(
+                    "the misplaced copy of {} on {} holds other bytes than its home and all its \
+                     versions",
+                    one.name,
+                    other.label()
+                )));
+            }
         }
         Ok(Some((slot, print, sha256)))
+    }
+
+    /// Whether a history at home has these bytes. The histories there are made equal before anything
+    /// is taken away, and then a quorum has them.
+    fn is_archived_at_home(one: &Move<'_>, print: Fingerprint) -> Result<bool, StoreError> {
+        for (slot, peek) in one.home.iter().filter(|(slot, _)| slot.counts()) {
+            let (name, history) = (one.name.clone(), peek.history.clone());
+            let holds = slot.volume.run(Lane::Bulk, move |dir, _| {
+                let mut copies = history.iter().filter(|f| f.kind == VersionKind::Copy);
+                Ok(copies.any(|f| dir.look_at_version(&name, f.id).ok() == Some(print)))
+            })?;
+            if holds {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Refuses unless a quorum at home holds the current copy and every version.
@@ -226,7 +245,7 @@ impl Store {
         let home = self.home(one.name);
         let replicas = self.replicas(home).count();
         let needed = self.config().store.write_quorum.of(replicas);
-        let wanted = union(&one.away);
+        let wanted = union(one);
         let mut complete = 0;
         for (slot, _) in one.home.iter().filter(|(slot, _)| slot.counts()) {
             if let Some((_, _, sha256)) = one.current {
@@ -252,11 +271,17 @@ impl Store {
     }
 }
 
-/// Every file of the histories elsewhere.
-fn union(away: &[(&Slot, Peek)]) -> BTreeSet<HistoryFile> {
-    away.iter()
+/// Every file of the histories at both places.
+fn union(one: &Move<'_>) -> BTreeSet<HistoryFile> {
+    one.places()
         .flat_map(|(_, peek)| peek.history.iter().copied())
         .collect()
+}
+
+impl<'a> Move<'a> {
+    fn places(&self) -> impl Iterator<Item = &(&'a Slot, Peek)> {
+        self.home.iter().chain(&self.away)
+    }
 }
 
 fn current_transfers<'m>(one: &Move<'m>, job: &'m str) -> Vec<(Transfer<'m>, u64)> {
@@ -282,11 +307,8 @@ fn current_transfers<'m>(one: &Move<'m>, job: &'m str) -> Vec<(Transfer<'m>, u64
 
 fn history_transfers<'m>(one: &Move<'m>, job: &'m str) -> Vec<(Transfer<'m>, u64)> {
     let mut transfers = Vec::new();
-    for file in union(&one.away) {
-        let holder = one
-            .away
-            .iter()
-            .find(|(_, peek)| peek.history.contains(&file));
+    for file in union(one) {
+        let holder = one.places().find(|(_, peek)| peek.history.contains(&file));
         let Some((source, _)) = holder else { continue };
         let from = source
             .volume

@@ -999,7 +999,7 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                 expect: Vec::new(),
             })
             .collect(),
-        Intent::Undo { .. } | Intent::EmptyTrash { .. } => Vec::new(),
+        Intent::Undo { .. } | Intent::EmptyTrash { .. } | Intent::Layout { .. } => Vec::new(),
         Intent::BackupPrune { .. } => {
             summary.unrecoverable =
                 vec!["training-notes as of 20260304_020000, in no other backup".to_owned()];

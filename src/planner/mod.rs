@@ -1,6 +1,8 @@
 //! From what an operator names (artifacts, a version, a backup) to a plan: looks at the store and at
 //! the source, then lets the pure planning do the rest. Shared by console and command line.
 
+pub mod layout;
+
 use crate::{
     backup::{self, BackupId, BackupState, BackupView, manifest},
     journal,

@@ -1,0 +1,122 @@
+//! Making a layout the one in force: raised on a majority of the volumes before the configuration
+//! names it, sealed when nothing is left to move. Doing it again goes on where it was cut off.
+
+use std::path::Path;
+
+use crate::{
+    store::{
+        Config, Slot, Store, StoreError, edit,
+        mark::{self, rewrite},
+    },
+    volume::{Identity, Lane, Layout, Membership, Volume, fault, identity},
+};
+
+/// Raises the layout. The store of the new layout is returned, open.
+pub fn raise(store: &Store, layout: &Layout, text: &str, file: &Path) -> Result<Store, StoreError> {
+    let current = store
+        .layout()
+        .ok_or_else(|| StoreError::Failed("the store has no layout".to_owned()))?;
+    if current.number != layout.number && current.number + 1 != layout.number {
+        return Err(StoreError::Changed(format!(
+            "the layout has number {} by now, the plan makes it {}",
+            current.number, layout.number
+        )));
+    }
+    let config = edit::parse(text, file)?;
+    begin_new(store, &config, layout)?;
+    let ours: Vec<&Slot> = store.slots().iter().filter(|slot| slot.is_ours()).collect();
+    let mut raised = 0;
+    let mut why = Vec::new();
+    for slot in &ours {
+        let wanted = layout.clone();
+        match rewrite(slot, move |identity| identity.layout = wanted) {
+            Ok(()) => raised += 1,
+            Err(error) => why.push(format!("{}: {error}", slot.label())),
+        }
+        fault::point("layout.raised").map_err(|error| StoreError::Failed(error.to_string()))?;
+    }
+    let marked = store.slots().iter().filter(|slot| slot.identity.is_some());
+    if raised * 2 <= marked.count() {
+        return Err(StoreError::Failed(format!(
+            "the layout was raised on {raised} volumes only, not on most of them ({})",
+            why.join("; ")
+        )));
+    }
+    edit::write(file, text)?;
+    fault::point("layout.configured").map_err(|error| StoreError::Failed(error.to_string()))?;
+    Ok(Store::open(
+        std::sync::Arc::new(config),
+        store.clock().clone(),
+        store.access(),
+    ))
+}
+
+/// Marks the volumes that come with the layout: those of a new partition are empty and count at
+/// once, a new replica of an old one joins.
+fn begin_new(store: &Store, config: &Config, layout: &Layout) -> Result<(), StoreError> {
+    let id = store.id().unwrap_or_default();
+    for partition in &config.partition {
+        let is_new = store.partitions().iter().all(|p| p.name != partition.name);
+        for (number, path) in partition.replicas.iter().enumerate() {
+            let label = format!("{}.{}", partition.name, number + 1);
+            if store.slot(&label).is_some() {
+                continue;
+            }
+            std::fs::create_dir_all(path)
+                .map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?;
+            let volume = Volume::new(&label, path, config.store.volume_timeout);
+            let there = volume.run(Lane::Short, |dir, _| Identity::read(dir))?;
+            match there {
+                Some(there) if there.store == id && there.label == label => continue,
+                Some(there) => {
+                    return Err(StoreError::Usage(format!(
+                        "{} is already volume {} of the store {}",
+                        path.display(),
+                        there.label,
+                        there.store_name
+                    )));
+                }
+                None => {}
+            }
+            let identity = Identity {
+                schema: 1,
+                store: id.to_owned(),
+                store_name: config.store.name.clone(),
+                label,
+                instance: identity::new_id()?,
+                state: if is_new {
+                    Membership::Active
+                } else {
+                    Membership::Joining
+                },
+                marked_at: identity::stamp(store.clock().now()),
+                mount_point: false,
+                layout: layout.clone(),
+                probe: None,
+            };
+            volume.run(Lane::Short, move |dir, _| identity.mark(dir))?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the transition: from here on an artifact lies nowhere but at home.
+pub fn seal(store: &Store) -> Result<bool, StoreError> {
+    let Some(layout) = store.layout().filter(|layout| !layout.sealed) else {
+        return Ok(false);
+    };
+    let mut layout = layout.clone();
+    layout.sealed = true;
+    for slot in store.slots().iter().filter(|slot| slot.is_ours()) {
+        let sealed = layout.clone();
+        let number = layout.number;
+        mark::rewrite(slot, move |identity| {
+            // One that missed the change learns of it when it is admitted.
+            if identity.layout.number == number {
+                identity.layout = sealed;
+            }
+        })?;
+        fault::point("layout.sealed").map_err(|error| StoreError::Failed(error.to_string()))?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,233 @@
+//! A job at work: its steps in batches, each batch in the journal before the next begins.
+
+use std::{cell::RefCell, collections::BTreeSet, time::Instant};
+
+use super::{copies, lock_mode, relayout, steps};
+use crate::{
+    journal::{
+        JobState, Journal,
+        model::{End, Outcome},
+    },
+    plan::{Intent, Plan, Step},
+    progress::Task,
+    store::{Store, StoreError, hold},
+    volume::{Dir, Lane, LockMode, fault},
+};
+
+/// A job while it runs.
+struct Run<'a> {
+    plan: &'a Plan,
+    journal: &'a Journal,
+    done: &'a BTreeSet<usize>,
+    task: &'a Task,
+    failed: u64,
+    cancelled: bool,
+    next: usize,
+}
+
+/// What ends a stretch of steps.
+enum Stretch {
+    End,
+    /// The layout is another one: go on with this store.
+    Relaid(Box<Store>),
+}
+
+/// Runs the steps that are not done yet.
+pub fn run(
+    store: &Store,
+    plan: &Plan,
+    journal: &Journal,
+    done: &BTreeSet<usize>,
+    task: &Task,
+    held: &mut hold::Held,
+) -> Result<(), StoreError> {
+    let mut store = store.in_bulk();
+    let began = Instant::now();
+    task.totals(plan.steps.len() as u64, plan.summary.bytes);
+    task.add_done(done.len() as u64);
+    let mut run = Run {
+        plan,
+        journal,
+        done,
+        task,
+        failed: 0,
+        cancelled: false,
+        next: 0,
+    };
+    run.verify_sources(&store)?;
+    task.phase("applying");
+    // Listing `versions/` for each artifact would grow with the square of the store.
+    let indexed = (lock_mode(&plan.intent) == LockMode::Exclusive)
+        .then(|| Indexed::begin(&store))
+        .transpose()?;
+    if matches!(plan.intent, Intent::Layout { .. }) {
+        // Nobody else may write while the layout is raised; everybody may while artifacts move.
+        drop(indexed);
+        while let Stretch::Relaid(next) = run.stretch(&store)? {
+            store = next.in_bulk();
+            held.share_store()?;
+        }
+    } else {
+        run.stretch(&store)?;
+    }
+    free_expired(&store);
+    task.flush();
+    let state = match (run.cancelled, run.failed) {
+        (true, _) => JobState::Cancelled,
+        (false, 0) => JobState::Done,
+        (false, n) if n == plan.steps.len() as u64 => JobState::Failed,
+        (false, _) => JobState::Partial,
+    };
+    tracing::info!(job = journal.id(), took = ?began.elapsed(), ?state, "job ended");
+    let bytes = task.snapshot().bytes_done;
+    journal.end(End::new(state, store.clock().now(), bytes))
+}
+
+impl Run<'_> {
+    /// A backup that turns out damaged half-way would leave a store that never was.
+    fn verify_sources(&self, store: &Store) -> Result<(), StoreError> {
+        if !matches!(self.plan.intent, Intent::BackupRestore { .. }) {
+            return Ok(());
+        }
+        self.task.phase("verifying the backup");
+        let context = self.context(store);
+        for (number, step) in self.plan.steps.iter().enumerate() {
+            if !self.done.contains(&number) {
+                self.task.checkpoint()?;
+                context.check_source(number, step)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn context<'s>(&'s self, store: &'s Store) -> steps::Context<'s> {
+        steps::Context {
+            store,
+            job: self.journal.id(),
+            task: self.task,
+            sources: RefCell::default(),
+            failed: RefCell::default(),
+        }
+    }
+
+    /// Runs steps until they end or the layout is another one.
+    fn stretch(&mut self, store: &Store) -> Result<Stretch, StoreError> {
+        let size = copies::batch_size(store);
+        let (plan, done, journal, task) = (self.plan, self.done, self.journal, self.task);
+        let context = steps::Context {
+            store,
+            job: journal.id(),
+            task,
+            sources: RefCell::default(),
+            failed: RefCell::default(),
+        };
+        loop {
+            let batch = copies::run_of(&plan.steps, self.next, size, |number| {
+                done.contains(&number)
+            });
+            let Some((last, _)) = batch.last() else {
+                return Ok(Stretch::End);
+            };
+            self.next = last + 1;
+            if task.checkpoint().is_err() {
+                self.cancelled = true;
+                return Ok(Stretch::End);
+            }
+            if let [
+                (
+                    number,
+                    Step::Layout {
+                        layout,
+                        config,
+                        file,
+                    },
+                ),
+            ] = batch.as_slice()
+            {
+                // Without it every later step would do the wrong thing.
+                let raised = relayout::raise(store, layout, config, file)?;
+                task.add_done(1);
+                journal.steps(&[(*number, Outcome::Done)])?;
+                return Ok(Stretch::Relaid(Box::new(raised)));
+            }
+            let mut outcomes = Vec::with_capacity(batch.len());
+            for ((number, step), result) in batch.iter().zip(self.results(&context, &batch)) {
+                let outcome = result.unwrap_or_else(|error| {
+                    self.failed += 1;
+                    task.add_failed(1);
+                    context.note_failure(step);
+                    Outcome::Failed(format!("{}: {error}", steps::words(step)))
+                });
+                task.add_done(1);
+                outcomes.push((*number, outcome));
+            }
+            fault::point("apply.batch-done")
+                .map_err(|error| StoreError::Failed(error.to_string()))?;
+            journal.steps(&outcomes)?;
+        }
+    }
+
+    fn results(
+        &self,
+        context: &steps::Context<'_>,
+        batch: &[(usize, &Step)],
+    ) -> Vec<Result<Outcome, StoreError>> {
+        if let [(_, Step::Seal)] = batch {
+            if self.failed > 0 {
+                return vec![Err(StoreError::Failed(format!(
+                    "{} artifacts were not moved; `maifdeck partitions rebalance` ends the change",
+                    self.failed
+                )))];
+            }
+            let sealed = relayout::seal(context.store);
+            return vec![sealed.map(|now| if now { Outcome::Done } else { Outcome::Already })];
+        }
+        context.run_all(batch)
+    }
+}
+
+/// Frees what has waited in the trash for the undo window. What cannot be freed now waits on.
+fn free_expired(store: &Store) {
+    let until = store.clock().now() - store.config().store.undo_window;
+    let writable = store.slots().iter().filter(|slot| slot.is_writable());
+    for slot in writable {
+        let freed = slot.volume.run(Lane::Bulk, move |dir, pulse| {
+            for entry in dir.trash(pulse)? {
+                if entry.since().is_some_and(|since| since < until) {
+                    dir.free_trash(&entry.job, pulse)?;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = freed {
+            tracing::warn!(%error, volume = slot.label(), "its trash was not freed");
+        }
+    }
+}
+
+/// Histories listed once, as long as this lives.
+struct Indexed<'a>(&'a Store);
+
+impl<'a> Indexed<'a> {
+    fn begin(store: &'a Store) -> Result<Self, StoreError> {
+        let indexed = Self(store);
+        let pending: Vec<_> = store
+            .slots()
+            .iter()
+            .filter(|slot| slot.is_writable())
+            .map(|slot| slot.volume.start(Lane::Bulk, Dir::index_histories))
+            .collect();
+        for pending in pending {
+            pending.wait()?;
+        }
+        Ok(indexed)
+    }
+}
+
+impl Drop for Indexed<'_> {
+    fn drop(&mut self) {
+        for slot in self.0.slots() {
+            slot.volume.dir().forget_histories();
+        }
+    }
+}

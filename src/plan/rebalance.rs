@@ -1,0 +1,244 @@
+//! A change of the layout: which artifacts change their home, what that costs, how the shares are
+//! before and after. Pure.
+
+use chrono::{DateTime, Utc};
+
+use super::model::{Forecast, Intent, Plan, SpaceNeed, Step, Summary};
+use crate::{
+    store::placement::Homes,
+    survey::{ArtifactView, CopyState, Survey, VersionView},
+};
+
+/// A volume of the layout to come, and the room there in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub label: String,
+    pub free: u64,
+    pub total: u64,
+}
+
+/// The layout to come.
+#[derive(Debug, Clone)]
+pub struct Next {
+    /// Name and volumes of each partition.
+    pub partitions: Vec<(String, Vec<Target>)>,
+    pub homes: Homes,
+    /// Percent of a file system that no plan may fill beyond.
+    pub max_fill: u8,
+    /// What changes the layout itself; none when it is the one in force.
+    pub change: Option<Step>,
+    /// Whether the layout in force waits for its moves to end.
+    pub unsealed: bool,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RebalanceRefused {
+    #[error(
+        "{volume} would be filled to {percent} %, beyond max_fill ({max_fill} %): it needs {needed} bytes, {free} are free; free room there or raise store.max_fill"
+    )]
+    Full {
+        volume: String,
+        percent: u64,
+        max_fill: u8,
+        needed: u64,
+        free: u64,
+    },
+}
+
+/// Plans the moves from where artifacts lie, as `survey` saw them, to their homes under `next`.
+pub fn rebalance(
+    survey: &Survey,
+    store: &str,
+    intent: Intent,
+    next: &Next,
+    now: DateTime<Utc>,
+) -> Result<Plan, RebalanceRefused> {
+    let mut draft = Draft {
+        survey,
+        next,
+        steps: next.change.iter().cloned().collect(),
+        summary: Summary::default(),
+        needs: next
+            .partitions
+            .iter()
+            .map(|(_, v)| vec![0; v.len()])
+            .collect(),
+        before: Vec::new(),
+        after: vec![0; next.partitions.len()],
+    };
+    draft.before = vec![0; survey.partitions.len()];
+    for (row, artifact) in survey.artifacts.iter().enumerate() {
+        draft.artifact(artifact, survey.history(row));
+    }
+    draft.space()?;
+    let moves_all = draft.summary.skipped.is_empty();
+    if moves_all && (next.change.is_some() || next.unsealed) {
+        draft.steps.push(Step::Seal);
+    }
+    draft.summary.shares = draft.shares();
+    Ok(Plan::new(
+        store.to_owned(),
+        intent,
+        now,
+        draft.steps,
+        draft.summary,
+    ))
+}
+
+struct Draft<'a> {
+    survey: &'a Survey,
+    next: &'a Next,
+    steps: Vec<Step>,
+    summary: Summary,
+    /// Bytes by partition and volume of the layout to come.
+    needs: Vec<Vec<u64>>,
+    /// Artifacts by partition, of the survey and of the layout to come.
+    before: Vec<u64>,
+    after: Vec<u64>,
+}
+
+impl Draft<'_> {
+    fn artifact(&mut self, artifact: &ArtifactView, history: &[VersionView]) {
+        if artifact.vanished {
+            return;
+        }
+        let misplaced = |copy: &&crate::survey::CopyView| copy.state == CopyState::Misplaced;
+        let place = artifact
+            .copies
+            .iter()
+            .find(misplaced)
+            .and_then(|copy| self.survey.volume(copy.volume))
+            .map_or(artifact.home, |volume| volume.partition);
+        let lies = usize::from(place);
+        let goes = self.next.homes.of(&artifact.name);
+        let name_of = |index: usize| {
+            self.survey
+                .partitions
+                .get(index)
+                .map(|p| p.name.to_string())
+        };
+        let from = name_of(lies).unwrap_or_default();
+        let Some((to, volumes)) = self.next.partitions.get(goes) else {
+            return;
+        };
+        let (to, replicas) = (to.clone(), volumes.len());
+        if !artifact.removed
+            && let Some(count) = self.before.get_mut(lies)
+        {
+            *count += 1;
+        }
+        let stays = |draft: &mut Self| {
+            let place = draft
+                .next
+                .partitions
+                .iter()
+                .position(|(name, _)| *name == from);
+            if let Some(count) = place.and_then(|at| draft.after.get_mut(at)) {
+                *count += u64::from(!artifact.removed);
+            }
+        };
+        if from == to && !artifact.copies.iter().any(|copy| misplaced(&copy)) {
+            self.summary.same += 1;
+            stays(self);
+            return;
+        }
+        let movable = artifact.removed
+            || artifact.reference.is_some()
+            || artifact.state == crate::survey::ArtifactState::Misplaced;
+        if !movable {
+            self.summary.skipped.push(format!(
+                "{} is {}; it stays on {from} until it is repaired",
+                artifact.name,
+                artifact.state.word()
+            ));
+            stays(self);
+            return;
+        }
+        let current = artifact
+            .shown_copy()
+            .and_then(|copy| copy.size)
+            .unwrap_or(0);
+        let versions: u64 = history.iter().map(|version| version.size).sum();
+        let bytes = current + versions;
+        for needed in self.needs.get_mut(goes).into_iter().flatten() {
+            *needed += bytes;
+        }
+        if let Some(count) = self.after.get_mut(goes) {
+            *count += u64::from(!artifact.removed);
+        }
+        let written = bytes * replicas as u64;
+        self.summary.copies += replicas as u64;
+        self.summary.bytes += written;
+        self.steps.push(Step::Move {
+            name: artifact.name.clone(),
+            from,
+            to,
+            bytes: written,
+        });
+    }
+
+    /// What is needed on each target, as long as none is filled beyond the limit.
+    fn space(&mut self) -> Result<(), RebalanceRefused> {
+        for ((_, targets), needs) in self.next.partitions.iter().zip(&self.needs) {
+            for (target, needed) in targets.iter().zip(needs) {
+                if *needed == 0 {
+                    continue;
+                }
+                let used = (target.total - target.free.min(target.total)) + needed;
+                let percent = u128::from(used) * 100 / u128::from(target.total.max(1));
+                if percent > u128::from(self.next.max_fill) {
+                    return Err(RebalanceRefused::Full {
+                        volume: target.label.clone(),
+                        percent: u64::try_from(percent).unwrap_or(u64::MAX),
+                        max_fill: self.next.max_fill,
+                        needed: *needed,
+                        free: target.free,
+                    });
+                }
+                self.summary.space.push(SpaceNeed {
+                    volume: target.label.clone(),
+                    needed: *needed,
+                    free: target.free,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn shares(&self) -> Vec<Forecast> {
+        let count = |name: &str| {
+            let at = self.survey.partitions.iter().position(|p| &*p.name == name);
+            at.and_then(|at| self.before.get(at)).copied().unwrap_or(0)
+        };
+        let expected = self.next.homes.shares(self.next.partitions.len());
+        let mut shares: Vec<Forecast> = self
+            .next
+            .partitions
+            .iter()
+            .zip(&self.after)
+            .zip(expected)
+            .map(|(((name, _), after), expected_share)| Forecast {
+                partition: name.clone(),
+                before: count(name),
+                after: *after,
+                expected_share,
+            })
+            .collect();
+        // One that leaves the layout ends with nothing.
+        for partition in &self.survey.partitions {
+            if shares
+                .iter()
+                .all(|share| share.partition != *partition.name)
+            {
+                shares.push(Forecast {
+                    partition: partition.name.to_string(),
+                    before: count(&partition.name),
+                    after: 0,
+                    expected_share: 0.0,
+                });
+            }
+        }
+        shares
+    }
+}

@@ -1,0 +1,296 @@
+//! From a changed configuration to the plan that makes it the store's layout.
+
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::look;
+use crate::{
+    plan::{self, Intent, LayoutChange, Next, Plan, Step, Target},
+    store::{
+        Config, Store, StoreError,
+        config::{PartitionConfig, Placement},
+        edit::{self, Edit},
+        layout,
+    },
+    volume::Layout,
+};
+
+/// Plans a change of the layout; the configuration's file is changed by the plan, not before.
+pub fn change(store: &Store, change: LayoutChange) -> Result<Plan, StoreError> {
+    store.require_same_layout()?;
+    let mut edit = Edit::of(store.config())?;
+    match &change {
+        LayoutChange::Add { name, directories } => {
+            if store.partitions().iter().any(|p| p.name == *name) {
+                return Err(StoreError::Usage(format!(
+                    "there is a partition {name} already"
+                )));
+            }
+            edit.add_partition(name, directories)?;
+        }
+        LayoutChange::Drain { name } => {
+            let partition = known(store, name)?;
+            let others = store.partitions().iter();
+            let others = others.filter(|p| p.name != *name && p.weight > 0.0).count();
+            if others == 0 {
+                return Err(StoreError::Usage(format!(
+                    "{name} is the only partition that takes artifacts; add another one first"
+                )));
+            }
+            if partition.weight == 0.0 {
+                // Drained before, perhaps not to its end.
+                return moves(store, Intent::Layout { change });
+            }
+            edit.set_weight(name, 0.0)?;
+        }
+        LayoutChange::Remove { name } => {
+            let partition = known(store, name)?;
+            if partition.weight > 0.0 {
+                return Err(StoreError::Usage(format!(
+                    "{name} still takes artifacts; `maifdeck partitions drain {name}` first"
+                )));
+            }
+            require_empty(store, name)?;
+            if store
+                .config()
+                .store
+                .control
+                .starts_with(&format!("{name}."))
+            {
+                return Err(StoreError::Usage(format!(
+                    "the lease lives on {}; choose another store.control first",
+                    store.config().store.control
+                )));
+            }
+            edit.remove_partition(name)?;
+        }
+        LayoutChange::Rebalance { placement: None } => {
+            return moves(store, Intent::Layout { change });
+        }
+        LayoutChange::Rebalance {
+            placement: Some(wanted),
+        } => {
+            let placement = match wanted.as_str() {
+                "md5-modulo" => Placement::Md5Modulo,
+                "rendezvous" => Placement::Rendezvous,
+                other => {
+                    return Err(StoreError::Usage(format!(
+                        "placement is md5-modulo or rendezvous, not {other:?}"
+                    )));
+                }
+            };
+            if placement == store.config().store.placement {
+                return moves(store, Intent::Layout { change });
+            }
+            edit.set_placement(placement);
+        }
+        LayoutChange::Apply => {}
+    }
+    let (text, config) = edit.finish()?;
+    plan_change(store, change, text, &config)
+}
+
+/// Plans to make an edited configuration the store's layout. `store` was opened by it; the plan is
+/// one for the store that is returned, opened by the layout in force.
+pub fn apply(store: &Store) -> Result<(Store, Plan), StoreError> {
+    let (Some(layout), Some(file)) = (store.layout(), store.config().file.clone()) else {
+        return Err(StoreError::Usage(
+            "there is no configuration file, or no marked volume, to apply".to_owned(),
+        ));
+    };
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| StoreError::Usage(format!("cannot read {}: {error}", file.display())))?;
+    let config = edit::parse(&text, &file)?;
+    let gone = layout
+        .partition
+        .iter()
+        .find(|there| config.partition.iter().all(|p| p.name != there.name));
+    if let Some(gone) = gone {
+        return Err(StoreError::Usage(format!(
+            "partition {} is in the layout but not in {}; put it back, then drain and remove it",
+            gone.name,
+            file.display()
+        )));
+    }
+    let before = Store::open(
+        std::sync::Arc::new(as_in_force(&config, layout)),
+        store.clock().clone(),
+        store.access(),
+    );
+    before.require_same_layout()?;
+    if layout::difference(layout, &config).is_none() {
+        let change = LayoutChange::Apply;
+        let plan = moves(&before, Intent::Layout { change })?;
+        return Ok((before, plan));
+    }
+    let plan = plan_change(&before, LayoutChange::Apply, text, &config)?;
+    Ok((before, plan))
+}
+
+/// The configuration as it would be if it said what the layout in force says.
+fn as_in_force(config: &Config, layout: &Layout) -> Config {
+    let mut before = config.clone();
+    before.partition = layout
+        .partition
+        .iter()
+        .filter_map(|there| {
+            let partition = config.partition.iter().find(|p| p.name == there.name)?;
+            Some(PartitionConfig {
+                name: there.name.clone(),
+                weight: there.weight,
+                replicas: partition
+                    .replicas
+                    .iter()
+                    .take(usize::from(there.replicas))
+                    .cloned()
+                    .collect(),
+            })
+        })
+        .collect();
+    before.store.placement = if layout.placement == Placement::Rendezvous.word() {
+        Placement::Rendezvous
+    } else {
+        Placement::Md5Modulo
+    };
+    before.store.write_quorum = layout.write_quorum.parse().unwrap_or_default();
+    before.store.control.clone_from(&layout.control);
+    before.leader.enabled = layout.leases;
+    before
+}
+
+fn known<'a>(store: &'a Store, name: &str) -> Result<&'a PartitionConfig, StoreError> {
+    let mut partitions = store.partitions().iter();
+    partitions
+        .find(|p| p.name == name)
+        .ok_or_else(|| StoreError::NotFound {
+            kind: "partition",
+            what: name.to_owned(),
+        })
+}
+
+fn require_empty(store: &Store, name: &str) -> Result<(), StoreError> {
+    let survey = look(store, Vec::new())?;
+    let number = survey.partitions.iter().position(|p| &*p.name == name);
+    for volume in &survey.volumes {
+        if Some(usize::from(volume.partition)) != number {
+            continue;
+        }
+        if !volume.state.is_readable() {
+            return Err(StoreError::Changed(format!(
+                "{} cannot be read, so nobody knows whether it is empty",
+                volume.label
+            )));
+        }
+        if volume.artifacts + volume.versions > 0 {
+            return Err(StoreError::Changed(format!(
+                "{} still holds {} copies and {} versions; drain it to its end first",
+                volume.label, volume.artifacts, volume.versions
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The moves that are left under the layout in force.
+fn moves(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
+    let next = Next {
+        partitions: targets(store.config()),
+        homes: store.homes().clone(),
+        max_fill: store.config().store.max_fill,
+        change: None,
+        unsealed: store.is_in_transition(),
+    };
+    finish(store, intent, &next)
+}
+
+fn plan_change(
+    store: &Store,
+    change: LayoutChange,
+    text: String,
+    config: &Config,
+) -> Result<Plan, StoreError> {
+    let Some(current) = store.layout() else {
+        return Err(StoreError::Failed("the store has no layout".to_owned()));
+    };
+    if !current.sealed {
+        return Err(StoreError::Usage(
+            "the change of the layout before this one still moves artifacts; `maifdeck partitions \
+             rebalance` ends it"
+                .to_owned(),
+        ));
+    }
+    let ids = config
+        .partition
+        .iter()
+        .map(|partition| {
+            let known = current.partition.iter().find(|p| p.name == partition.name);
+            known.map_or_else(
+                || id_of_new(store, &partition.name, current.number + 1),
+                |known| known.id.clone(),
+            )
+        })
+        .collect::<Vec<_>>();
+    let mut layout = layout::of(config, current.number + 1, &ids);
+    layout.sealed = false;
+    let next = Next {
+        partitions: targets(config),
+        homes: layout::homes(config, Some(&layout)),
+        max_fill: config.store.max_fill,
+        change: Some(Step::Layout {
+            layout: Box::new(layout),
+            config: text,
+            file: config.file.clone().unwrap_or_default(),
+        }),
+        unsealed: false,
+    };
+    finish(store, Intent::Layout { change }, &next)
+}
+
+/// The stable id of a partition that comes with a layout: the same for everybody who plans it, so
+/// that planning again places artifacts as before.
+fn id_of_new(store: &Store, name: &str, number: u64) -> String {
+    let digest = Sha256::new()
+        .chain_update(store.id().unwrap_or_default())
+        .chain_update([0])
+        .chain_update(name)
+        .chain_update([0])
+        .chain_update(number.to_be_bytes())
+        .finalize();
+    hex::encode(digest.get(..16).unwrap_or_default())
+}
+
+fn finish(store: &Store, intent: Intent, next: &Next) -> Result<Plan, StoreError> {
+    let survey = look(store, Vec::new())?;
+    plan::rebalance(
+        &survey,
+        store.id().unwrap_or_default(),
+        intent,
+        next,
+        store.clock().now(),
+    )
+    .map_err(|refused| StoreError::Usage(refused.to_string()))
+}
+
+/// The volumes of a configuration and the room there.
+fn targets(config: &Config) -> Vec<(String, Vec<Target>)> {
+    let partitions = config.partition.iter();
+    partitions
+        .map(|partition| {
+            let replicas = partition.replicas.iter().enumerate();
+            let targets = replicas.map(|(number, path)| target(&partition.name, number, path));
+            (partition.name.clone(), targets.collect())
+        })
+        .collect()
+}
+
+fn target(partition: &str, number: usize, path: &Path) -> Target {
+    // A directory that is yet to be made lies on the file system of what is above it.
+    let there = path.ancestors().find(|path| path.is_dir());
+    let stats = there.and_then(|path| fs2::statvfs(path).ok());
+    Target {
+        label: format!("{partition}.{}", number + 1),
+        free: stats.as_ref().map_or(0, fs2::FsStats::available_space),
+        total: stats.as_ref().map_or(0, fs2::FsStats::total_space),
+    }
+}

@@ -1,0 +1,314 @@
+//! Changing the layout: artifacts stay readable and writable, histories go along, and a cut at any
+//! point is taken up again.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::{collections::BTreeSet, fs};
+
+use serde_json::{Value, json};
+use support::Fixture;
+
+const NAMES: usize = 24;
+
+fn name(n: usize) -> String {
+    format!("artifact-{n}")
+}
+
+/// Partitions × 2 replicas, each artifact with a history, one removed.
+fn store(partitions: usize, placement: &str) -> Fixture {
+    let f = Fixture::empty();
+    let mut arguments = vec!["init".to_owned()];
+    for p in 1..=partitions {
+        let at = |disk: &str| f.path(&format!("{disk}/p{p}")).display().to_string();
+        arguments.push("--partition".to_owned());
+        arguments.push(format!("p{p}={},{}", at("a"), at("b")));
+    }
+    arguments.extend(["--placement".to_owned(), placement.to_owned()]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    f.run(&arguments).exits(0);
+    for n in 0..NAMES {
+        f.run(&["put", &name(n), "--text", &format!("{n} first")])
+            .exits(0);
+        f.run(&["put", &name(n), "--text", &format!("{n} second")])
+            .exits(0);
+    }
+    f.run(&["rm", &name(0), "--yes"]).exits(0);
+    f
+}
+
+fn new_partition(f: &Fixture, partition: &str) -> String {
+    let at = |disk: &str| f.path(&format!("{disk}/{partition}")).display().to_string();
+    format!("{partition}={},{}", at("a"), at("b"))
+}
+
+fn text(f: &Fixture, name: &str) -> String {
+    let inspected = f.run(&["inspect", name, "--text", "--json"]).exits(0);
+    inspected.json()["texts"][0].as_str().unwrap().to_owned()
+}
+
+/// Everything is there, whole, at home and nowhere else, on both replicas.
+fn is_whole(f: &Fixture, changed: &BTreeSet<usize>) {
+    let survey = f
+        .run(&["replicas", "--level", "deep", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(survey["summary"]["ok"], NAMES - 1, "{}", survey["findings"]);
+    for n in 1..NAMES {
+        let expected = if changed.contains(&n) {
+            "changed"
+        } else {
+            "second"
+        };
+        assert_eq!(text(f, &name(n)), format!("{n} {expected}"));
+        let versions = f.run(&["versions", &name(n), "--json"]).exits(0).json();
+        let kept = 1 + usize::from(changed.contains(&n));
+        assert_eq!(
+            versions["versions"].as_array().unwrap().len(),
+            kept,
+            "{n}: {versions}"
+        );
+    }
+    f.run(&["get", &name(0)]).exits(5);
+    let partitions = f.run(&["partitions", "--json"]).json();
+    for partition in partitions["partitions"].as_array().unwrap() {
+        assert_eq!(partition["misplaced"], 0, "{partition}");
+        let held: Vec<&Value> = partition["volumes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|volume| &volume["artifacts"])
+            .collect();
+        assert!(
+            held.iter().all(|count| **count == partition["artifacts"]),
+            "{partition}"
+        );
+    }
+}
+
+fn interrupted(f: &Fixture) -> String {
+    let jobs = f.run(&["jobs", "--json"]).exits(0).json();
+    assert_eq!(jobs["jobs"][0]["state"], "interrupted", "{jobs}");
+    jobs["jobs"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_new_partition_takes_its_share_with_histories_and_removals() {
+    for placement in ["md5-modulo", "rendezvous"] {
+        let f = store(3, placement);
+        fs::copy(f.path("maifdeck.toml"), f.path("old.toml")).unwrap();
+        let added = new_partition(&f, "p4");
+        let plan = f.run(&["partitions", "add", &added, "--dry-run", "--json"]);
+        let plan = plan.exits(0).json();
+        let shares = plan["plan"]["shares"].as_array().unwrap();
+        assert_eq!(shares.len(), 4);
+        assert_eq!(shares[3]["before"], 0);
+        assert!(!f.path("a/p4").exists(), "a plan changes nothing");
+        f.run(&["partitions", "add", &added]).exits(3);
+        f.run(&["partitions", "add", &added, "--yes"]).exits(0);
+        let listed = f.run(&["partitions", "--json"]).json();
+        assert_eq!(listed["partitions"][3]["artifacts"], shares[3]["after"]);
+        is_whole(&f, &BTreeSet::new());
+        // A host that still has the old layout is refused, with words.
+        let refused = f
+            .run(&["--config", "old.toml", "put", "x", "--text", "x"])
+            .exits(3);
+        assert!(
+            refused.stderr.contains("p1×2, p2×2, p3×2, p4×2"),
+            "{}",
+            refused.stderr
+        );
+        f.run(&["--config", "old.toml", "get", &name(1)]).exits(3);
+    }
+}
+
+#[test]
+fn a_partition_is_drained_and_leaves() {
+    for placement in ["md5-modulo", "rendezvous"] {
+        let f = store(3, placement);
+        f.run(&["partitions", "remove", "p2", "--yes"]).exits(2);
+        f.run(&["partitions", "drain", "p2", "--yes"]).exits(0);
+        let listed = f.run(&["partitions", "--json"]).json();
+        assert_eq!(listed["partitions"][1]["state"], "draining");
+        assert_eq!(listed["partitions"][1]["artifacts"], 0);
+        is_whole(&f, &BTreeSet::new());
+        f.run(&["partitions", "remove", "p2", "--yes"]).exits(0);
+        let listed = f.run(&["partitions", "--json"]).json();
+        assert_eq!(listed["partitions"].as_array().unwrap().len(), 2);
+        is_whole(&f, &BTreeSet::new());
+    }
+}
+
+#[test]
+fn a_cut_anywhere_leaves_everything_readable_and_writable_and_is_taken_up_again() {
+    for point in [
+        "layout.raised=kill@1",
+        "layout.raised=kill@3",
+        "layout.raised=kill@4",
+        "layout.configured=kill",
+        "stage.written=kill@9",
+        "publish.renamed=kill@3",
+        "archive.synced=kill@2",
+        "remove.unlinked=kill@2",
+        "apply.batch-done=kill",
+        "layout.sealed=kill@2",
+    ] {
+        let f = store(2, "rendezvous");
+        let added = new_partition(&f, "p3");
+        let killed = f
+            .command(&["partitions", "add", &added, "--yes"])
+            .env("MAIFDECK_FAULT", point)
+            .output()
+            .unwrap();
+        assert_eq!(killed.status.code(), None, "{point} was not passed");
+        let id = interrupted(&f);
+        let mut changed = BTreeSet::new();
+        // Until the configuration names the new layout, it is refused or works by the old one.
+        if f.run(&["get", &name(1)]).code == Some(0) {
+            for n in 1..NAMES {
+                assert_eq!(text(&f, &name(n)), format!("{n} second"), "{point}");
+            }
+            for n in [5, 6] {
+                let put = f.run(&["put", &name(n), "--text", &format!("{n} changed")]);
+                assert_eq!(put.code, Some(0), "{point}: {}", put.stderr);
+            }
+            changed = BTreeSet::from([5, 6]);
+        }
+        let resumed = f.run(&["jobs", "resume", &id]);
+        assert_eq!(
+            resumed.code,
+            Some(0),
+            "{point}: {} {}",
+            resumed.text(),
+            resumed.stderr
+        );
+        is_whole(&f, &changed);
+        let jobs = f.run(&["jobs", "--json"]).exits(0).json();
+        assert_eq!(jobs["jobs"][0]["state"], "done", "{point}");
+    }
+}
+
+#[test]
+fn a_failing_disk_leaves_the_change_open_until_a_rebalance_ends_it() {
+    for fault in ["publish.before-rename=eio@2", "stage.written=enospc@5"] {
+        let f = store(2, "md5-modulo");
+        let added = new_partition(&f, "p3");
+        let failed = f
+            .command(&["partitions", "add", &added, "--yes"])
+            .env("MAIFDECK_FAULT", fault)
+            .output()
+            .unwrap();
+        support::Run::from(failed).exits(4);
+        for n in 1..NAMES {
+            assert_eq!(text(&f, &name(n)), format!("{n} second"), "{fault}");
+        }
+        f.run(&["partitions", "add", &new_partition(&f, "p4"), "--yes"])
+            .exits(2);
+        f.run(&["partitions", "rebalance", "--yes"]).exits(0);
+        is_whole(&f, &BTreeSet::new());
+    }
+}
+
+#[test]
+fn a_write_of_what_lies_elsewhere_brings_it_home_first() {
+    let f = store(2, "md5-modulo");
+    let survey = f.run(&["replicas", &name(3), "--json"]).exits(0).json();
+    let home = survey["artifacts"][0]["partition"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let away = if home == "p1" { "p2" } else { "p1" };
+    for disk in ["a", "b"] {
+        let file = format!("{}.maif", name(3));
+        let (from, to) = (
+            format!("{disk}/{home}/{file}"),
+            format!("{disk}/{away}/{file}"),
+        );
+        fs::rename(f.path(&from), f.path(&to)).unwrap();
+        for entry in fs::read_dir(f.path(&format!("{disk}/{home}/versions"))).unwrap() {
+            let entry = entry.unwrap();
+            let version = entry.file_name().into_string().unwrap();
+            if version.starts_with(&format!("{}_", name(3))) {
+                let to = f.path(&format!("{disk}/{away}/versions/{version}"));
+                fs::rename(entry.path(), to).unwrap();
+            }
+        }
+    }
+    assert_eq!(text(&f, &name(3)), "3 second");
+    let put = f
+        .run(&["put", &name(3), "--text", "3 changed", "--json"])
+        .exits(0);
+    assert_eq!(put.json()["generation"], 3);
+    is_whole(&f, &BTreeSet::from([3]));
+}
+
+#[test]
+fn the_placement_changes_and_no_plan_fills_beyond_the_limit() {
+    let f = store(3, "md5-modulo");
+    f.run(&[
+        "partitions",
+        "rebalance",
+        "--placement",
+        "sideways",
+        "--yes",
+    ])
+    .exits(2);
+    f.run(&[
+        "partitions",
+        "rebalance",
+        "--placement",
+        "rendezvous",
+        "--yes",
+    ])
+    .exits(0);
+    assert_eq!(
+        f.run(&["partitions", "--json"]).json()["placement"],
+        "rendezvous"
+    );
+    is_whole(&f, &BTreeSet::new());
+    // Nothing is left to do.
+    let plan = f
+        .run(&["partitions", "rebalance", "--dry-run", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(plan["steps"], json!([]));
+    let file = f.path("maifdeck.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        text.replace("[store]\n", "[store]\nmax_fill = 1\nwarn_fill = 1\n"),
+    )
+    .unwrap();
+    let refused = f
+        .run(&["partitions", "add", &new_partition(&f, "p4"), "--yes"])
+        .exits(2);
+    assert!(refused.stderr.contains("max_fill"), "{}", refused.stderr);
+}
+
+#[test]
+fn an_edited_configuration_becomes_the_layout_by_a_plan() {
+    let f = store(2, "md5-modulo");
+    let file = f.path("maifdeck.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    let third = before.replace(
+        "/b/p1\"]",
+        &format!("/b/p1\", \"{}\"]", f.path("c/p1").display()),
+    );
+    fs::write(&file, &third).unwrap();
+    let refused = f.run(&["put", &name(1), "--text", "x"]).exits(3);
+    assert!(
+        refused.stderr.contains("config apply"),
+        "{}",
+        refused.stderr
+    );
+    f.run(&["config", "apply", "--yes"]).exits(0);
+    // A new replica of an old partition joins, and a repair makes it equal.
+    f.run(&["replicas", "repair", "--yes"]).exits(0);
+    is_whole(&f, &BTreeSet::new());
+    // A partition that holds artifacts cannot vanish by it.
+    let without = third.find("[[partition]]\nname = \"p2\"").unwrap();
+    fs::write(&file, &third[..without]).unwrap();
+    let refused = f.run(&["config", "apply", "--yes"]).exits(2);
+    assert!(refused.stderr.contains("p2"), "{}", refused.stderr);
+}
