@@ -174,3 +174,50 @@ fn the_trash_holds_what_a_repair_replaced_until_it_is_emptied() {
     f.run(&["trash", "empty", "--all", "--yes"]).exits(0);
     assert_eq!(list(&f)["trash"].as_array().unwrap().len(), 0);
 }
+
+#[test]
+fn a_volume_is_not_admitted_by_too_few_to_know_every_write() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "old"]).exits(0);
+    // p1.3 misses a write, then the only others are away or new.
+    fs::rename(f.path("c/p1"), f.path("c/away")).unwrap();
+    f.run(&["put", "doc", "--text", "new"]).exits(4);
+    fs::rename(f.path("c/away"), f.path("c/p1")).unwrap();
+    fs::rename(f.path("b/p1"), f.path("b/away")).unwrap();
+    fs::remove_dir_all(f.path("a/p1")).unwrap();
+    fs::create_dir(f.path("a/p1")).unwrap();
+    f.run(&["volume", "mark", "p1.1", "--yes"]).exits(0);
+    let repaired = f.run(&["replicas", "repair", "--yes"]).exits(4);
+    assert!(
+        repaired.text().contains("1 other replicas"),
+        "{}",
+        repaired.text()
+    );
+    assert_eq!(volume(&f, "p1.1")["state"], "joining");
+    f.run(&["put", "doc", "--text", "newer"]).exits(5);
+    fs::rename(f.path("b/away"), f.path("b/p1")).unwrap();
+    f.run(&["replicas", "repair", "--yes"]).exits(0);
+    let found = f
+        .run(&["inspect", "doc", "--text", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(found["texts"][0], "new");
+    assert_eq!(volume(&f, "p1.1")["state"], "ok");
+}
+
+#[test]
+fn the_only_replica_counts_at_once_when_its_disk_was_exchanged() {
+    let f = Fixture::grid(2, 1);
+    for n in 0..6 {
+        f.run(&["put", &format!("doc-{n}"), "--text", "x"]).exits(0);
+    }
+    f.run(&["backup", "create"]).exits(0);
+    fs::remove_dir_all(f.path("a/p1")).unwrap();
+    fs::create_dir(f.path("a/p1")).unwrap();
+    f.run(&["volume", "mark", "p1.1", "--yes"]).exits(0);
+    assert_eq!(volume(&f, "p1.1")["state"], "ok");
+    f.run(&["backup", "restore", "latest", "--mode", "merge", "--yes"])
+        .exits(0);
+    let listed = f.run(&["ls", "--json"]).exits(0).json();
+    assert_eq!(listed["artifacts"].as_array().unwrap().len(), 6);
+}

@@ -174,13 +174,20 @@ fn join(store: &Store, label: &str, directory: Option<&Path>) -> Result<(), Stor
             "no volume of this store can be read".to_owned(),
         ));
     };
+    let replicas = store.replicas(slot(store, label)?.partition).count();
     let identity = Identity {
         schema: 1,
         store: id.to_owned(),
         store_name: store.config().store.name.clone(),
         label: label.to_owned(),
         instance: identity::new_id()?,
-        state: Membership::Joining,
+        // Where there is no other replica there is nothing to be made equal to: what it held comes
+        // back from a backup.
+        state: if replicas == 1 {
+            Membership::Active
+        } else {
+            Membership::Joining
+        },
         marked_at: identity::stamp(store.clock().now()),
         mount_point: false,
         layout: layout.clone(),
@@ -190,8 +197,22 @@ fn join(store: &Store, label: &str, directory: Option<&Path>) -> Result<(), Stor
     Ok(volume.run(Lane::Short, move |dir, _| identity.mark(dir))?)
 }
 
-/// Ends the joining of a volume: its copies count from now on.
+/// Ends the joining of a volume: its copies count from now on. Refused while too few others answer
+/// to know every acknowledged write: together they must overlap with any quorum of writers.
 pub fn admit(store: &Store, label: &str) -> Result<(), StoreError> {
+    let partition = slot(store, label)?.partition;
+    let replicas = store.replicas(partition).count();
+    let counting = store
+        .replicas(partition)
+        .filter(|slot| slot.counts())
+        .count();
+    let needed = replicas + 1 - store.config().store.write_quorum.of(replicas);
+    if counting < needed {
+        return Err(StoreError::Changed(format!(
+            "{counting} other replicas of its partition answer, {needed} are needed to know what \
+             {label} should hold; it stays joining"
+        )));
+    }
     let layout = store
         .layout()
         .cloned()
