@@ -11,6 +11,7 @@ pub mod clock;
 pub mod console;
 pub mod demo;
 pub mod journal;
+pub mod local;
 pub mod maif;
 pub mod plan;
 pub mod planner;

@@ -281,7 +281,13 @@ fn reading_writes_nothing() {
     for n in 0..4 {
         f.run(&["put", &format!("doc-{n}"), "--text", "x"]).exits(0);
     }
-    let before = tree(f.directory.path());
+    // What this host remembers for itself is no part of the store.
+    let store = || {
+        let mut files = tree(f.directory.path());
+        files.retain(|path, _| !path.starts_with(".local"));
+        files
+    };
+    let before = store();
     // Its only finding is that nobody has made a backup yet.
     f.run(&["status"]).exits(1);
     for arguments in [
@@ -303,7 +309,7 @@ fn reading_writes_nothing() {
     f.run(&["--read-only", "put", "doc-1", "--text", "y"])
         .exits(3);
     f.run(&["--read-only", "rm", "doc-1", "--yes"]).exits(3);
-    assert_eq!(tree(f.directory.path()), before);
+    assert!(store() == before);
 }
 
 #[test]

@@ -125,6 +125,8 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<ReplicasCommand>,
     },
+    /// Read every copy and version to the last byte, slowly
+    Scrub(Scrub),
     /// Run exactly a plan that `--dry-run --json` gave
     Apply {
         /// A file, or - for standard input
@@ -405,6 +407,25 @@ pub enum ConfigCommand {
         #[command(flatten)]
         confirm: Confirm,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Scrub {
+    /// Go on where the last one stopped
+    #[arg(long)]
+    pub resume: bool,
+    /// Only artifacts in which something is wrong already
+    #[arg(long)]
+    pub only_errors: bool,
+    /// Only what was written since
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Rest so many times as long as it works
+    #[arg(long, value_name = "N")]
+    pub tranquility: Option<u32>,
+    /// Do not read again what is as it was when it was last read
+    #[arg(long)]
+    pub trust_unchanged: bool,
 }
 
 #[derive(Debug, Args)]

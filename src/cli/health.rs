@@ -2,14 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{Context, Exit, progress};
+use super::{Context, Exit, args::Scrub, progress};
 use crate::{
     backup::{self, BackupState},
     journal::read,
     report,
     store::{Access, Store, StoreError, config::Role},
     survey::{
-        self, ArtifactState, ArtifactView, CopyState, Finding, Scope, Severity, Survey, VolumeState,
+        self, ArtifactState, ArtifactView, Checked, CopyState, Finding, Scope, Severity, Survey,
+        VolumeState,
+        scrub::{self, ScrubScope},
     },
     volume::{ArtifactName, Level},
 };
@@ -23,12 +25,21 @@ fn take(
 ) -> Result<Survey, StoreError> {
     let mut names = names;
     names.sort();
-    let scope = Scope {
+    let id = store.id().unwrap_or_default();
+    let mut scope = Scope {
         level,
         names,
-        known: Vec::new(),
+        checked: Checked::load(id),
+        ..Scope::default()
     };
     let mut survey = progress::shown(context, |task| survey::survey(store, &scope, task))?;
+    if level == Level::Deep {
+        scope.checked.note_survey(&survey, store);
+        // A memory of this host's: where it cannot be kept, the survey is as good.
+        if let Err(error) = scope.checked.save(id) {
+            tracing::warn!(%error, "what was checked is not remembered");
+        }
+    }
     survey.findings = report::findings::of(&survey, &store.config().store);
     Ok(survey)
 }
@@ -247,4 +258,60 @@ fn print_artifact(context: &Context<'_>, survey: &Survey, artifact: &ArtifactVie
                 .map_or_else(|| "unknown".to_owned(), |g| g.to_string()),
         ));
     }
+}
+
+/// `scrub`
+pub fn scrub(context: &Context<'_>, arguments: &Scrub) -> Result<u8, StoreError> {
+    let store = context.open(false)?;
+    store.require_same_layout()?;
+    let since = arguments
+        .since
+        .as_deref()
+        .map(|text| {
+            report::when::parse(text, store.clock().now(), report::Zone::Local).ok_or_else(|| {
+                StoreError::Usage(format!(
+                    "not a time: {text:?} (2026-03-11, 2026-03-11T18:00, yesterday 18:00)"
+                ))
+            })
+        })
+        .transpose()?;
+    let scope = ScrubScope {
+        resume: arguments.resume,
+        only_errors: arguments.only_errors,
+        since,
+        tranquility: arguments
+            .tranquility
+            .unwrap_or(store.config().scrub.tranquility),
+        trust_unchanged: arguments.trust_unchanged,
+    };
+    let report = progress::shown(context, |task| scrub::scrub(&store, &scope, task))?;
+    if context.output.is_json() {
+        context.output.json(json!({ "scrub": report }));
+    } else {
+        context.output.line(&format!(
+            "{}, {} read and found right, {} unchanged and trusted, {} found",
+            report::plural(report.artifacts, "artifact", "artifacts"),
+            report::plural(report.verified, "file", "files"),
+            report.trusted,
+            report.found.len()
+        ));
+        for found in &report.found {
+            context.output.line(&format!("  {found}"));
+        }
+        if !report.found.is_empty() {
+            context
+                .output
+                .say("maifdeck replicas repair mends what can be mended");
+        }
+        if !report.finished {
+            context
+                .output
+                .say("stopped before its end; maifdeck scrub --resume goes on");
+        }
+    }
+    Ok(match (report.finished, report.found.is_empty()) {
+        (false, _) => Exit::PARTIAL,
+        (true, false) => Exit::FINDINGS,
+        (true, true) => Exit::DONE,
+    })
 }

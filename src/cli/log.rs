@@ -1,21 +1,20 @@
 //! The log: to a file, never to the screen.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
 use super::args::Global;
-use crate::{store::StoreError, volume::At};
+use crate::{local, store::StoreError, volume::At};
 
 /// Starts logging to `--log-file`; the console logs to the state directory even without it. What
 /// is returned flushes the log when it is dropped.
 pub fn start(global: &Global, console: bool) -> Result<Option<WorkerGuard>, StoreError> {
-    let Some(path) = global
-        .log_file
-        .clone()
-        .or_else(|| console.then(state_file).flatten())
-    else {
+    let Some(path) = global.log_file.clone().or_else(|| {
+        let directory = local::directory().filter(|_| console)?;
+        Some(directory.join("maifdeck.log"))
+    }) else {
         return Ok(None);
     };
     if let Some(parent) = path
@@ -44,16 +43,4 @@ pub fn start(global: &Global, console: bool) -> Result<Option<WorkerGuard>, Stor
         return Err(StoreError::Failed(format!("cannot start the log: {error}")));
     }
     Ok(Some(guard))
-}
-
-/// `$XDG_STATE_HOME/maifdeck/maifdeck.log`
-fn state_file() -> Option<PathBuf> {
-    let path = |key: &str| {
-        std::env::var_os(key)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    path("XDG_STATE_HOME")
-        .or_else(|| path("HOME").map(|home| home.join(".local/state")))
-        .map(|state| state.join("maifdeck/maifdeck.log"))
 }

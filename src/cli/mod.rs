@@ -40,10 +40,11 @@ pub fn main() -> u8 {
         }
     };
     let output = Output::new(&cli.global);
-    match run(&cli, &output) {
+    let code = match run(&cli, &output) {
         Ok(code) => code,
         Err(error) => output.error(&error),
-    }
+    };
+    progress::signalled().unwrap_or(code)
 }
 
 fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
@@ -92,6 +93,7 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         Some(Command::Replicas { names, level, .. }) => {
             health::replicas(&context, names, (*level).into(), false)
         }
+        Some(Command::Scrub(scrub)) => health::scrub(&context, scrub),
         Some(Command::Apply { plan, confirm }) => plans::apply(&context, plan, *confirm),
         Some(Command::Jobs { command }) => plans::jobs(&context, command.as_ref()),
         Some(Command::Demo(demo)) => demo::demo(&context, demo),

@@ -2,9 +2,17 @@
 
 use std::{
     io::{IsTerminal, Write},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicU8, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
+};
+
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
 };
 
 use super::Context;
@@ -16,9 +24,36 @@ use crate::{
 /// How often the line is drawn.
 const EVERY: Duration = Duration::from_millis(100);
 
+/// The exit code of the signal that asked to stop; 0: none did.
+static SIGNALLED: AtomicU8 = AtomicU8::new(0);
+
+/// The exit code of the contract, when a signal ended the work.
+pub fn signalled() -> Option<u8> {
+    let code = SIGNALLED.load(Ordering::SeqCst);
+    (code != 0).then_some(code)
+}
+
+/// The first signal stops the work at its next safe point, the second at once.
+fn heed_signals(task: &Task) {
+    let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGTERM]) else {
+        return;
+    };
+    let task = task.clone();
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            let code = u8::try_from(128 + signal).unwrap_or(1);
+            if SIGNALLED.swap(code, Ordering::SeqCst) != 0 {
+                std::process::exit(i32::from(code));
+            }
+            task.cancel();
+        }
+    });
+}
+
 /// Does long work with its progress shown while it lasts.
 pub fn shown<T>(context: &Context<'_>, work: impl FnOnce(&Task) -> T) -> T {
     let task = Task::new();
+    heed_signals(&task);
     if context.global.quiet || !std::io::stderr().is_terminal() {
         return work(&task);
     }

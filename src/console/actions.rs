@@ -296,7 +296,8 @@ pub const fn finding_pane(kind: FindingKind) -> Pane {
         | FindingKind::Corrupt
         | FindingKind::Stale
         | FindingKind::Missing
-        | FindingKind::Unsupported => Pane::Replicas,
+        | FindingKind::Unsupported
+        | FindingKind::ScrubOverdue => Pane::Replicas,
         FindingKind::Misplaced | FindingKind::VolumeFull | FindingKind::OtherFiles => {
             Pane::Partitions
         }
@@ -337,6 +338,7 @@ pub const fn finding_action(kind: FindingKind) -> Action {
         | FindingKind::BackupUnverified
         | FindingKind::BackupDamaged
         | FindingKind::OtherFiles => Action::Open,
+        FindingKind::ScrubOverdue => Action::Verify,
     }
 }
 

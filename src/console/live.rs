@@ -27,7 +27,7 @@ use crate::{
     progress::{Cancelled, Task},
     report::{self, stamp},
     store::{Access, Store, StoreError, config::Role},
-    survey::{self, CopyView, Scope, Stamp, Survey, VersionView, VolumeState},
+    survey::{self, Checked, CopyView, Scope, Stamp, Survey, VersionView, VolumeState},
     volume::{ArtifactName, Lane, Level, VersionId, VersionKind, listing},
 };
 
@@ -310,6 +310,7 @@ impl Backend for Live {
             previous => {
                 let scope = Scope {
                     level: Level::Quick,
+                    checked: Checked::load(store.id().unwrap_or_default()),
                     ..Scope::default()
                 };
                 survey::survey_again(&store, &scope, previous.as_deref(), &Task::new())

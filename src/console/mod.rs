@@ -20,7 +20,6 @@ mod text;
 pub mod theme;
 pub mod update;
 pub mod view;
-mod when;
 pub mod widgets;
 
 pub use backend::Backend;

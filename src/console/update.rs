@@ -354,7 +354,7 @@ fn replied(app: &mut App, reply: Reply) -> Vec<Command> {
         }
         Reply::Wait(command) => vec![command],
         Reply::AsOf(when) => {
-            match super::when::parse(&when, app.moment.now, app.settings.zone) {
+            match report::when::parse(&when, app.moment.now, app.settings.zone) {
                 Some(time) => {
                     app.dialog = None;
                     actions::select_as_of(app, time);

@@ -255,7 +255,7 @@ pub fn repair(store: &Store, level: Level, wanted: Repair) -> Result<Plan, Store
     let scope = Scope {
         level: level.max(Level::Quick),
         names: names.clone(),
-        known: Vec::new(),
+        ..Scope::default()
     };
     let survey = survey::survey(store, &scope, &Task::new())?;
     if let Some(name) = names.iter().find(|name| survey.find(name).is_none()) {
@@ -315,7 +315,7 @@ fn look(store: &Store, names: Vec<ArtifactName>) -> Result<Survey, StoreError> {
     let scope = Scope {
         level: Level::Quick,
         names,
-        known: Vec::new(),
+        ..Scope::default()
     };
     survey::survey(store, &scope, &Task::new())
 }

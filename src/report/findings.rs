@@ -12,7 +12,7 @@ use crate::{
     },
     survey::{
         ArtifactState, ArtifactView, CopyState, Finding, FindingKind, NewestIntact, Severity,
-        Survey, VolumeState,
+        Survey, VolumeState, scrub::Cursor,
     },
 };
 
@@ -31,6 +31,10 @@ pub fn all(
         findings.extend(about_backups(backups, config, store.clock().now()));
     }
     findings.extend(about_jobs(jobs));
+    findings.extend(about_scrub(
+        store,
+        &Cursor::load(store.id().unwrap_or_default()),
+    ));
     sort(&mut findings);
     findings
 }
@@ -168,6 +172,37 @@ pub fn about_jobs(jobs: &[JobView]) -> Vec<Finding> {
             })
         })
         .collect()
+}
+
+/// A finding when the store was not scrubbed for too long, as far as this host knows.
+fn about_scrub(store: &Store, cursor: &Cursor) -> Option<Finding> {
+    let every = store.config().scrub.every;
+    let marked = store
+        .slots()
+        .iter()
+        .filter_map(|slot| DateTime::parse_from_rfc3339(&slot.identity.as_ref()?.marked_at).ok())
+        .map(|time| time.to_utc())
+        .min()?;
+    let since = cursor.finished_at.unwrap_or(marked);
+    let age = (store.clock().now() - since).to_std().unwrap_or_default();
+    (age > every).then(|| Finding {
+        severity: Severity::Warning,
+        kind: FindingKind::ScrubOverdue,
+        subject: "scrub".to_owned(),
+        message: format!(
+            "not every copy was read to the last byte within {}; the last scrub {}",
+            report::duration(every),
+            cursor.finished_at.map_or_else(
+                || "never came to its end here".to_owned(),
+                |at| format!("ended {}", report::ago(store.clock().now(), at))
+            )
+        ),
+        remedy: if cursor.after.is_some() {
+            "maifdeck scrub --resume".to_owned()
+        } else {
+            "maifdeck scrub".to_owned()
+        },
+    })
 }
 
 /// Worst first.

@@ -171,6 +171,7 @@ pub enum FindingKind {
     BackupDamaged,
     BackupInterrupted,
     JobInterrupted,
+    ScrubOverdue,
     OtherFiles,
 }
 

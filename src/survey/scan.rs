@@ -6,9 +6,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use super::model::{
-    ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, PartitionView, Space, Stamp,
-    Survey, VersionView, VolumeIndex, VolumeState, VolumeView,
+use super::{
+    checked::{Check, Checked},
+    model::{
+        ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, PartitionView, Space,
+        Stamp, Survey, VersionView, VolumeIndex, VolumeState, VolumeView,
+    },
 };
 use crate::{
     maif::{PublicKey, verify},
@@ -33,6 +36,8 @@ pub struct Scope {
     pub level: Level,
     /// Only these artifacts are looked at more closely than by listing; all when empty.
     pub names: Vec<ArtifactName>,
+    /// What this host remembers of copies that were read to the last byte.
+    pub checked: Checked,
     /// Names that backups know: with no copy and no history left, they have vanished.
     pub known: Vec<(ArtifactName, String)>,
 }
@@ -67,7 +72,7 @@ pub fn survey_again(
     look_closer(store, scope, &mut survey, &mut rows, task)?;
     compare_histories(store, &survey, &mut rows, task)?;
     task.phase("judging");
-    conclude(store, &mut survey, rows, previous);
+    conclude(store, scope, &mut survey, rows, previous);
     distribute(store, &mut survey);
     survey.took = began.elapsed();
     Ok(survey)
@@ -152,6 +157,8 @@ struct Draft {
     size: u64,
     stamp: Stamp,
     facts: Option<FileFacts>,
+    /// What an earlier reading of every byte found, the file being the same since.
+    earlier: Option<Check>,
 }
 
 /// A removal in a volume's history, and its record once it has been read.
@@ -213,6 +220,7 @@ fn merge(store: &Store, listings: &[Option<Listing>], scope: &Scope) -> Rows {
                 size: copy.size,
                 stamp: copy.stamp,
                 facts: None,
+                earlier: None,
             };
             if row.home == slot.partition {
                 row.copies.push(draft);
@@ -607,8 +615,47 @@ fn note(row: &mut Row, volume: VolumeIndex, answer: Answer) {
     }
 }
 
+/// Recalls what earlier readings of every byte found of files that are the same since.
+fn recall(store: &Store, scope: &Scope, rows: &mut Rows) {
+    if scope.checked.is_empty() {
+        return;
+    }
+    let instances: Vec<Option<&str>> = store
+        .slots()
+        .iter()
+        .map(|slot| Some(slot.identity.as_ref()?.instance.as_str()))
+        .collect();
+    for (name, row) in rows {
+        for draft in row.copies.iter_mut().chain(&mut row.misplaced) {
+            let instance = instances
+                .get(usize::from(draft.volume.0))
+                .copied()
+                .flatten();
+            draft.earlier = instance.and_then(|instance| {
+                let known = &scope.checked;
+                known.get(instance, name, draft.size, draft.stamp)
+            });
+            let read_now = draft.facts.is_some_and(|facts| facts.sha256.is_some());
+            let damaged = draft.earlier.is_some_and(|check| check.sha256.is_none());
+            if damaged && !read_now {
+                match &mut draft.facts {
+                    Some(facts) => facts.condition = Condition::Damaged,
+                    None => row.unreadable.push(draft.volume),
+                }
+            }
+        }
+    }
+}
+
 /// Judges every row and makes the survey's arrays.
-fn conclude(store: &Store, survey: &mut Survey, rows: Rows, previous: Option<&Survey>) {
+fn conclude(
+    store: &Store,
+    scope: &Scope,
+    survey: &mut Survey,
+    mut rows: Rows,
+    previous: Option<&Survey>,
+) {
+    recall(store, scope, &mut rows);
     let at = survey.at.timestamp();
     for (name, row) in rows {
         let known = row.known.zip(previous);
@@ -757,11 +804,18 @@ fn view(
         (_, None) => Level::Presence,
         (_, Some(_)) => level,
     };
+    let earlier = draft
+        .and_then(|draft| draft.earlier)
+        .filter(|_| checked < Level::Deep);
     CopyView {
         volume,
         state,
-        checked,
-        checked_at: if checked == Level::None { 0 } else { at },
+        checked: earlier.map_or(checked, |_| Level::Deep),
+        checked_at: match earlier {
+            Some(check) => check.at,
+            None if checked == Level::None => 0,
+            None => at,
+        },
         size: draft.map(|draft| draft.size),
         modified: draft.map_or(0, |draft| draft.stamp.modified_seconds()),
         stamp: draft.map_or_else(Stamp::default, |draft| draft.stamp),
@@ -772,7 +826,9 @@ fn view(
                 .map(|record| record.generation)
         }),
         check: facts.map(|facts| facts.fingerprint.check),
-        sha256: facts.and_then(|facts| facts.sha256),
+        sha256: facts
+            .and_then(|facts| facts.sha256)
+            .or_else(|| earlier.and_then(|check| check.sha256)),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     dir::{Dir, OWN, VERSIONS},
     error::{At, VolumeError},
@@ -12,7 +14,7 @@ use super::{
 
 /// What `stat` shows of a file beside its size. As long as it stays, so did the bytes, unless they
 /// were written within the grain of time stamps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Stamp {
     pub inode: u64,
     /// Modification and change time in nanoseconds since 1970.

@@ -89,6 +89,7 @@ impl Fixture {
             .args(arguments)
             .current_dir(self.directory.path())
             .env_remove("MAIFDECK_CONFIG")
+            .env_remove("XDG_STATE_HOME")
             .env("HOME", self.directory.path())
             .env("XDG_CONFIG_HOME", self.path("config-home"))
             .env("XDG_DATA_HOME", self.path("data-home"))

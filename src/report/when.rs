@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Days, Local, NaiveDate, NaiveTime, TimeZone, Utc};
 
-use crate::report::Zone;
+use super::Zone;
 
 pub fn parse(text: &str, now: DateTime<Utc>, zone: Zone) -> Option<DateTime<Utc>> {
     let text = text.trim();

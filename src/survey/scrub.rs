@@ -1,0 +1,395 @@
+//! The scrub: every copy and every version read to the last byte, slowly, in the order of names.
+//!
+//! It goes over the names that any volume or history knows, not over files, so what is missing is
+//! found as well. It sleeps a multiple of the time that its last piece of work took, notes where it
+//! is every minute, and goes on from there. It changes nothing on any volume.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Checked, CopyState, Scope, Survey, checked::Check, scan::survey};
+use crate::{
+    local,
+    maif::{PublicKey, Verdict, verify},
+    progress::Task,
+    store::{Slot, Store, StoreError},
+    volume::{
+        ArtifactName, At, Dir, Lane, Level, Pending, Pulse, VersionId, VersionKind, VolumeError,
+        dir, listing::Stamp,
+    },
+};
+
+/// Artifacts verified between two rests.
+const PIECE: usize = 32;
+/// The cursor is saved so often.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
+
+/// What is scrubbed, and how hard.
+#[derive(Debug, Clone, Default)]
+pub struct ScrubScope {
+    /// From where the last one stopped.
+    pub resume: bool,
+    /// Only artifacts in which something was found before.
+    pub only_errors: bool,
+    /// Only what was written since.
+    pub since: Option<DateTime<Utc>>,
+    /// Rests this many times as long as it worked.
+    pub tranquility: u32,
+    /// Copies whose file is as it was when it was last read are not read again.
+    pub trust_unchanged: bool,
+}
+
+/// What a scrub did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ScrubReport {
+    /// Names gone over.
+    pub artifacts: u64,
+    /// Files read to the last byte and found right.
+    pub verified: u64,
+    /// Copies trusted because their file is unchanged.
+    pub trusted: u64,
+    pub bytes: u64,
+    /// In words: what is damaged, missing, behind or contested, and where.
+    pub found: Vec<String>,
+    /// Whether it came to its end.
+    pub finished: bool,
+}
+
+/// Where a scrub is, and when one last came to its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The last name gone over; `None` after an end.
+    pub after: Option<ArtifactName>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl Cursor {
+    pub fn load(store: &str) -> Self {
+        let path = local::directory().map(|d| d.join(format!("scrub-{store}.json")));
+        path.and_then(|path| fs::read(path).ok())
+            .and_then(|text| serde_json::from_slice(&text).ok())
+            .unwrap_or_default()
+    }
+
+    fn save(&self, store: &str) -> Result<(), StoreError> {
+        let Some(directory) = local::directory() else {
+            return Ok(());
+        };
+        fs::create_dir_all(&directory).at("create", &directory)?;
+        let path = directory.join(format!("scrub-{store}.json"));
+        let text = serde_json::to_vec(self)
+            .map_err(|error| StoreError::Failed(format!("cannot save the cursor: {error}")))?;
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        Ok(dir::write_durably(&path, &text, || temporary)?)
+    }
+}
+
+/// Scrubs the store. Cancelled, it can be resumed from where it stopped.
+pub fn scrub(store: &Store, scope: &ScrubScope, task: &Task) -> Result<ScrubReport, StoreError> {
+    let id = store.id().unwrap_or_default().to_owned();
+    let quick = Scope {
+        level: Level::Quick,
+        checked: Checked::load(&id),
+        ..Scope::default()
+    };
+    let survey = survey(store, &quick, task)?;
+    let mut cursor = Cursor::load(&id);
+    if !scope.resume {
+        cursor.after = None;
+    }
+    let mut work = Scrub {
+        store,
+        scope,
+        task,
+        survey: &survey,
+        trusted: store.trusted()?.into(),
+        checked: quick.checked,
+        report: ScrubReport::default(),
+    };
+    let rows = work.rows(&cursor);
+    task.totals(rows.len() as u64, work.bytes(&rows));
+    task.phase("scrubbing");
+    let mut saved = Instant::now();
+    for piece in rows.chunks(PIECE) {
+        let began = Instant::now();
+        let result = task
+            .checkpoint()
+            .map_err(StoreError::from)
+            .and_then(|()| work.piece(piece));
+        let last = piece.last().and_then(|row| survey.artifacts.get(*row));
+        if let Err(error) = result {
+            cursor.save(&id)?;
+            work.checked.save(&id)?;
+            return match error {
+                StoreError::Cancelled(_) => Ok(work.report),
+                error => Err(error),
+            };
+        }
+        cursor.after = last.map(|artifact| artifact.name.clone());
+        if saved.elapsed() >= SAVE_EVERY {
+            saved = Instant::now();
+            cursor.save(&id)?;
+            work.checked.save(&id)?;
+        }
+        rest(task, began.elapsed() * scope.tranquility);
+    }
+    work.report.finished = true;
+    let whole = !scope.only_errors && scope.since.is_none();
+    cursor = Cursor {
+        after: None,
+        finished_at: if whole {
+            Some(store.clock().now())
+        } else {
+            cursor.finished_at
+        },
+    };
+    cursor.save(&id)?;
+    work.checked.save(&id)?;
+    task.flush();
+    Ok(work.report)
+}
+
+/// Sleeps in short pieces, so that cancelling never waits.
+fn rest(task: &Task, mut left: Duration) {
+    while !left.is_zero() && !task.snapshot().cancelled {
+        let piece = left.min(Duration::from_millis(100));
+        std::thread::sleep(piece);
+        left -= piece;
+    }
+}
+
+struct Scrub<'a> {
+    store: &'a Store,
+    scope: &'a ScrubScope,
+    task: &'a Task,
+    survey: &'a Survey,
+    trusted: std::sync::Arc<[PublicKey]>,
+    checked: Checked,
+    report: ScrubReport,
+}
+
+/// What reading one file gave: its digest when it is intact.
+type Read = Result<(u64, Option<crate::maif::Digest>, String), VolumeError>;
+
+impl Scrub<'_> {
+    /// The rows to go over, in the order of names.
+    fn rows(&self, cursor: &Cursor) -> Vec<usize> {
+        let since = self.scope.since.map_or(i64::MIN, |since| since.timestamp());
+        let rows = self.survey.artifacts.iter().enumerate();
+        rows.filter(|(_, artifact)| {
+            cursor
+                .after
+                .as_ref()
+                .is_none_or(|after| artifact.name > *after)
+        })
+        .filter(|(_, artifact)| {
+            !self.scope.only_errors
+                || artifact
+                    .copies
+                    .iter()
+                    .any(|copy| copy.state != CopyState::Ok)
+        })
+        .filter(|(row, artifact)| {
+            let copies = artifact.copies.iter().map(|copy| copy.modified);
+            let versions = self.survey.history(*row).iter();
+            copies
+                .chain(versions.map(|version| version.id.time().timestamp()))
+                .any(|time| time >= since)
+        })
+        .map(|(row, _)| row)
+        .collect()
+    }
+
+    fn bytes(&self, rows: &[usize]) -> u64 {
+        rows.iter()
+            .filter_map(|row| {
+                let artifact = self.survey.artifacts.get(*row)?;
+                let copies: u64 = artifact.copies.iter().filter_map(|copy| copy.size).sum();
+                let versions = self.survey.history(*row).iter();
+                let versions: u64 = versions.map(|v| v.size * u64::from(v.volumes)).sum();
+                Some(copies + versions)
+            })
+            .sum()
+    }
+
+    fn piece(&mut self, rows: &[usize]) -> Result<(), StoreError> {
+        let mut asked: Vec<(usize, &Slot, Option<VersionId>, Pending<Read>)> = Vec::new();
+        for row in rows {
+            let Some(artifact) = self.survey.artifacts.get(*row) else {
+                continue;
+            };
+            self.report.artifacts += 1;
+            for copy in &artifact.copies {
+                let Some(slot) = self.store.slots().get(usize::from(copy.volume.0)) else {
+                    continue;
+                };
+                match copy.state {
+                    CopyState::Unreachable => {}
+                    CopyState::Missing => {
+                        self.find(format!("{} is missing on {}", artifact.name, slot.label()));
+                    }
+                    _ if self.is_trusted(slot, &artifact.name, copy) => {
+                        self.report.trusted += 1;
+                    }
+                    state => {
+                        if matches!(state, CopyState::Stale | CopyState::Divergent) {
+                            self.find(format!(
+                                "{} is {} on {}",
+                                artifact.name,
+                                state.word(),
+                                slot.label()
+                            ));
+                        }
+                        let pending = self.read(slot, &artifact.name, None);
+                        asked.push((*row, slot, None, pending));
+                    }
+                }
+            }
+            let ids: BTreeSet<VersionId> = self
+                .survey
+                .history(*row)
+                .iter()
+                .filter(|version| version.kind == VersionKind::Copy)
+                .map(|version| version.id)
+                .collect();
+            let readable = self.store.slots().iter().filter(|s| s.state.is_readable());
+            for slot in readable {
+                for id in &ids {
+                    let pending = self.read(slot, &artifact.name, Some(*id));
+                    asked.push((*row, slot, Some(*id), pending));
+                }
+            }
+        }
+        for (row, slot, version, pending) in asked {
+            let Some(artifact) = self.survey.artifacts.get(row) else {
+                continue;
+            };
+            self.heard(slot, &artifact.name, row, version, pending.wait())?;
+        }
+        self.task.add_done(rows.len() as u64);
+        Ok(())
+    }
+
+    fn is_trusted(&self, slot: &Slot, name: &ArtifactName, copy: &crate::survey::CopyView) -> bool {
+        let instance = slot.identity.as_ref().map(|i| i.instance.as_str());
+        let known = instance
+            .zip(copy.size)
+            .and_then(|(instance, size)| self.checked.get(instance, name, size, copy.stamp));
+        self.scope.trust_unchanged && known.is_some_and(|check| check.sha256.is_some())
+    }
+
+    fn read(&self, slot: &Slot, name: &ArtifactName, version: Option<VersionId>) -> Pending<Read> {
+        let (name, trusted) = (name.clone(), std::sync::Arc::clone(&self.trusted));
+        let task = self.task.clone();
+        slot.volume.start(Lane::Bulk, move |dir, pulse| {
+            Ok(read_to_the_end(dir, &name, version, &trusted, pulse, &task))
+        })
+    }
+
+    fn heard(
+        &mut self,
+        slot: &Slot,
+        name: &ArtifactName,
+        row: usize,
+        version: Option<VersionId>,
+        answer: Result<Read, VolumeError>,
+    ) -> Result<(), StoreError> {
+        let what = version.map_or_else(|| name.to_string(), |id| format!("version {id} of {name}"));
+        match answer {
+            Ok(Err(VolumeError::Cancelled(cancelled))) => return Err(cancelled.into()),
+            // A version is on the volumes that have it; which should is for a repair to say.
+            Ok(Err(error)) if version.is_some() && error.is_not_found() => {}
+            Ok(Err(error)) | Err(error) => {
+                self.find(format!("{what} on {}: {error}", slot.label()));
+            }
+            Ok(Ok((bytes, sha256, problem))) => {
+                self.report.bytes += bytes;
+                if sha256.is_some() {
+                    self.report.verified += 1;
+                    self.task.add_verified(1);
+                } else {
+                    self.find(format!("{what} on {} is damaged: {problem}", slot.label()));
+                }
+                if version.is_none() {
+                    self.remember(slot, name, row, sha256);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(
+        &mut self,
+        slot: &Slot,
+        name: &ArtifactName,
+        row: usize,
+        sha256: Option<crate::maif::Digest>,
+    ) {
+        let slots = self.store.slots().iter();
+        let position = slots
+            .clone()
+            .position(|other| other.label() == slot.label());
+        let copy = self.survey.artifacts.get(row).and_then(|artifact| {
+            let mut copies = artifact.copies.iter();
+            copies.find(|copy| Some(usize::from(copy.volume.0)) == position)
+        });
+        let (Some(copy), Some(identity)) = (copy, slot.identity.as_ref()) else {
+            return;
+        };
+        let Some(size) = copy.size.filter(|_| copy.stamp != Stamp::default()) else {
+            return;
+        };
+        let check = Check {
+            size,
+            stamp: copy.stamp,
+            at: self.store.clock().now().timestamp(),
+            sha256,
+        };
+        self.checked.note(&identity.instance, name, check);
+    }
+
+    fn find(&mut self, what: String) {
+        self.task.add_failed(1);
+        self.report.found.push(what);
+    }
+}
+
+/// Reads one file; its size, its digest unless it is damaged, and what is wrong.
+fn read_to_the_end(
+    dir: &Dir,
+    name: &ArtifactName,
+    version: Option<VersionId>,
+    trusted: &[PublicKey],
+    pulse: &Pulse,
+    task: &Task,
+) -> Read {
+    let path = match version {
+        Some(id) => dir.version_path(name, id, VersionKind::Copy),
+        None => dir.copy_path(name),
+    };
+    let file = dir::open(&path).at("open", &path)?;
+    let verified = verify(&file, trusted, &mut |bytes| {
+        pulse.beat();
+        task.tick(bytes)
+    });
+    match verified {
+        Ok(found) if found.verdict() == Verdict::Damaged => {
+            let problem = format!("{}: {}", found.class, found.problem());
+            Ok((found.size, None, problem))
+        }
+        Ok(found) => Ok((found.size, Some(found.sha256), String::new())),
+        Err(_) if task.snapshot().cancelled => {
+            Err(VolumeError::Cancelled(crate::progress::Cancelled))
+        }
+        Err(error) => Err(VolumeError::Bad {
+            path,
+            problem: error.to_string(),
+        }),
+    }
+}
