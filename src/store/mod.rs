@@ -10,8 +10,10 @@ pub mod judge;
 pub mod peek;
 pub mod placement;
 pub mod prepare;
+pub mod retention;
 pub mod state;
 
 pub use config::{Config, ConfigError, Environment};
 pub use error::StoreError;
 pub use grid::{Access, Slot, Store};
+pub use retention::Policy;
