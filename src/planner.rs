@@ -1,11 +1,18 @@
 //! From what an operator names (artifacts, a version, a backup) to a plan: looks at the store and at
 //! the source, then lets the pure planning do the rest. Shared by console and command line.
 
+use chrono::Local;
+
 use crate::{
     backup::{self, BackupId, BackupState, BackupView, manifest},
-    plan::{self, Choice, Plan, RestoreChoice, RestoreMode, VersionFacts},
+    plan::{self, Choice, Plan, PruneChoice, RestoreChoice, RestoreMode, VersionFacts},
     progress::Task,
-    store::{Store, StoreError, config::BackupConfig},
+    report,
+    store::{
+        Policy, Store, StoreError,
+        config::BackupConfig,
+        retention::{Reason, Refused},
+    },
     survey::{self, Scope, Survey},
     volume::{ArtifactName, Lane, Level, Pulse, VersionId},
 };
@@ -77,10 +84,13 @@ pub fn find(store: &Store, id: &str) -> Result<BackupView, StoreError> {
                 what: format!("complete one in {}", directory.display()),
             });
     }
-    let id: BackupId = id
-        .parse()
-        .map_err(|error: backup::model::BadBackupId| StoreError::Usage(error.to_string()))?;
-    backup::tree::find(directory, id)
+    backup::tree::find(directory, backup_id(id)?)
+}
+
+/// Reads a backup's id as an operator gives it.
+pub fn backup_id(text: &str) -> Result<BackupId, StoreError> {
+    text.parse()
+        .map_err(|error: backup::model::BadBackupId| StoreError::Usage(error.to_string()))
 }
 
 /// Reads the backup's entries and the store, and plans the restore.
@@ -185,16 +195,41 @@ pub fn repair(
     Ok(plan::repair(&survey, id, &choice, store.clock().now()))
 }
 
-/// Plans the retirement of all but the newest complete backups.
-pub fn prune(store: &Store, keep_last: u32) -> Result<Plan, StoreError> {
+/// The policy that was given, else that of the `[backup]` section.
+fn policy(store: &Store, given: Option<Policy>) -> Result<Policy, StoreError> {
+    let configured = configured(store)?;
+    Ok(given.unwrap_or_else(|| configured.into()))
+}
+
+/// Plans the retirement of the backups that a policy lets go; without one the configured policy.
+pub fn prune(store: &Store, given: Option<Policy>) -> Result<Plan, StoreError> {
+    let choice = PruneChoice {
+        store: store.id().unwrap_or_default(),
+        policy: policy(store, given)?,
+        undo_window: store.config().store.undo_window,
+    };
     let backups = backup::list(&configured(store)?.directory)?;
-    plan::prune_backups(
-        &backups,
-        store.id().unwrap_or_default(),
-        keep_last,
-        store.clock().now(),
-    )
-    .map_err(|error| StoreError::Usage(error.to_string()))
+    plan::prune_backups(&backups, choice, store.clock().now(), &Local).map_err(|error| {
+        StoreError::Usage(match error {
+            Refused::Empty => format!("{error}, or set them in [backup]"),
+            Refused::RemovesAll => error.to_string(),
+        })
+    })
+}
+
+/// All backups, oldest first, each with what the configured policy keeps it by.
+pub fn backups(store: &Store) -> Result<Vec<BackupView>, StoreError> {
+    let mut views = backup::list(&configured(store)?.directory)?;
+    let now = store.clock().now();
+    // Without a policy nothing is pruned, and so nothing is kept by a rule.
+    if let Ok(kept) = plan::backups_kept(&views, &policy(store, None)?, now, &Local) {
+        for (view, mut reasons) in views.iter_mut().zip(kept) {
+            // What the state and the pin say, the view says already.
+            reasons.retain(|reason| !matches!(reason, Reason::Pinned | Reason::NotComplete));
+            view.kept_by = report::kept_by(&reasons);
+        }
+    }
+    Ok(views)
 }
 
 fn look(store: &Store, names: Vec<ArtifactName>) -> Result<Survey, StoreError> {

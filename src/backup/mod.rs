@@ -15,6 +15,7 @@ mod select;
 mod staging;
 pub mod sums;
 mod sweep;
+pub mod trash;
 pub mod tree;
 mod verify;
 

@@ -165,9 +165,14 @@ fn staging_view(directory: &Path, id: BackupId, path: PathBuf) -> BackupView {
     }
 }
 
-fn view(id: BackupId, path: PathBuf, pulse: &Pulse) -> BackupView {
-    let sealed = path.join(MANIFEST).exists() || path.join(SUMS).exists();
-    if !sealed {
+/// Whether a backup has a seal, whole or not.
+pub(super) fn is_sealed(root: &Path) -> bool {
+    root.join(MANIFEST).exists() || root.join(SUMS).exists()
+}
+
+/// Looks at one backup.
+pub(super) fn view(id: BackupId, path: PathBuf, pulse: &Pulse) -> BackupView {
+    if !is_sealed(&path) {
         return unsealed(id, path, pulse);
     }
     let damaged = |view: BackupView, reason: String| BackupView {

@@ -1,4 +1,6 @@
-//! `backup create/list/verify/restore/prune`.
+//! `backup create/list/verify/restore/prune/pin/unpin/undelete`.
+
+use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -8,7 +10,8 @@ use super::{
     plans, progress,
 };
 use crate::{
-    backup,
+    apply,
+    backup::{self, BackupId},
     plan::RestoreMode,
     planner, report,
     store::{Store, StoreError},
@@ -39,11 +42,51 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
             let plan = planner::backup(&store, id, names, mode, *max_remove)?;
             plans::carry_out(context, &store, &plan, *confirm)
         }
-        BackupCommand::Prune { keep_last, confirm } => {
-            let plan = planner::prune(&store, *keep_last)?;
+        BackupCommand::Prune { policy, confirm } => {
+            let plan = planner::prune(&store, policy.policy())?;
             plans::carry_out(context, &store, &plan, *confirm)
         }
+        BackupCommand::Pin { id, .. } => {
+            let id = planner::find(&store, id)?.id;
+            let actor = apply::actor();
+            let who = format!("{}@{} at {}", actor.user, actor.host, store.clock().now());
+            change(context, &store, id, "pinned", |directory, timeout| {
+                backup::trash::pin(directory, id, &who, timeout)
+            })
+        }
+        BackupCommand::Unpin { id, .. } => {
+            let id = planner::find(&store, id)?.id;
+            change(context, &store, id, "unpinned", |directory, timeout| {
+                backup::trash::unpin(directory, id, timeout)
+            })
+        }
+        BackupCommand::Undelete { id, .. } => {
+            let id = planner::backup_id(id)?;
+            change(context, &store, id, "brought back", |directory, timeout| {
+                backup::trash::undelete(directory, id, timeout)
+            })
+        }
     }
+}
+
+/// Changes one backup and shows how it is afterwards.
+fn change(
+    context: &Context<'_>,
+    store: &Store,
+    id: BackupId,
+    done: &str,
+    what: impl FnOnce(&Path, Duration) -> Result<(), StoreError>,
+) -> Result<u8, StoreError> {
+    store.require_write()?;
+    let directory = &planner::configured(store)?.directory;
+    what(directory, store.config().store.lock_timeout)?;
+    if context.output.is_json() {
+        let view = backup::tree::find(directory, id)?;
+        context.output.json(json!({ "backup": view }));
+    } else {
+        context.output.line(&format!("backup {id} {done}"));
+    }
+    Ok(Exit::DONE)
 }
 
 fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
@@ -95,7 +138,7 @@ fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
 }
 
 fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
-    let backups = backup::list(&planner::configured(store)?.directory)?;
+    let backups = planner::backups(store)?;
     if context.output.is_json() {
         context.output.json(json!({ "backups": backups }));
         return Ok(Exit::DONE);
@@ -113,8 +156,17 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
                 )
             },
         );
+        let mut kept = view.kept_by.clone();
+        if view.pinned {
+            kept.insert(0, "pinned".to_owned());
+        }
+        let kept = if kept.is_empty() {
+            String::new()
+        } else {
+            format!("; kept: {}", kept.join(", "))
+        };
         context.output.line(&format!(
-            "{}  {:<11} {:>10}  {:>6} artifacts {:>10} ({:>10} new)  {verified}",
+            "{}  {:<11} {:>10}  {:>6} artifacts {:>10} ({:>10} new)  {verified}{kept}",
             view.id,
             view.state.word(),
             report::ago(now, view.at),

@@ -2,6 +2,7 @@
 
 mod args;
 mod artifacts;
+mod backup_args;
 mod backups;
 mod confirm;
 mod console;

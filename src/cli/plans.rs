@@ -149,6 +149,9 @@ fn plan_json(plan: &Plan) -> Value {
             "space": summary.space,
             "unrecoverable": summary.unrecoverable,
             "skipped": summary.skipped,
+            "kept": summary.kept.iter().map(|kept| json!({
+                "what": kept.what, "kept_by": report::kept_by(&kept.reasons),
+            })).collect::<Vec<_>>(),
         },
         "steps": plan.steps,
     })
@@ -179,6 +182,10 @@ fn print_plan(context: &Context<'_>, plan: &Plan) {
             report::size(need.needed),
             report::size(need.free)
         ));
+    }
+    for kept in &summary.kept {
+        let why = report::kept_by(&kept.reasons).join(", ");
+        say(&format!("  kept: {} ({why})", kept.what));
     }
     for gone in &summary.unrecoverable {
         say(&format!("  cannot be brought back afterwards: {gone}"));

@@ -500,7 +500,7 @@ fn make_plan(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
             mode,
             names,
         } => planner::backup(store, &backup.to_string(), names, mode, 50),
-        Intent::BackupPrune { keep_last } => planner::prune(store, keep_last),
+        Intent::BackupPrune { policy } => planner::prune(store, Some(policy)),
         Intent::Remove { names } => planner::removal(store, names),
     }
 }

@@ -8,7 +8,7 @@ mod restore;
 mod restore_backup;
 
 pub use model::*;
-pub use prune::{PruneRefused, prune_backups};
+pub use prune::{PruneChoice, backups_kept, prune_backups};
 pub use remove::remove;
 pub use repair::{Choice, repair};
 pub use restore::{VersionFacts, restore_version};

@@ -5,10 +5,12 @@ pub mod json;
 pub mod number;
 pub mod plan;
 pub mod reason;
+pub mod retention;
 pub mod stamp;
 pub mod time;
 
 pub use number::{count, percent, plural, signed_size, size};
 pub use plan::{command, step};
 pub use reason::reason;
+pub use retention::kept_by;
 pub use time::{Zone, age, ago, duration};

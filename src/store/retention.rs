@@ -5,7 +5,7 @@
 //! span. Rules add up, so another rule never removes more. What is dated in the future is kept, but
 //! never counts as the newest: a clock that was wrong once must not push good ones out.
 
-use std::{cmp::Reverse, time::Duration};
+use std::{cmp::Reverse, fmt, time::Duration};
 
 use chrono::{DateTime, Datelike, Offset, TimeZone, Timelike, Utc};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,34 @@ impl Policy {
 
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// As on a command line: `--keep-last 3 --keep-within 30d`.
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            ("last", self.keep_last),
+            ("hourly", self.keep_hourly),
+            ("daily", self.keep_daily),
+            ("weekly", self.keep_weekly),
+            ("monthly", self.keep_monthly),
+            ("yearly", self.keep_yearly),
+        ];
+        let mut flags: Vec<String> = counts
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(rule, count)| format!("--keep-{rule} {count}"))
+            .collect();
+        let seconds = self.keep_within.as_secs();
+        if seconds > 0 {
+            let (unit, word) = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')]
+                .into_iter()
+                .find(|(unit, _)| seconds.is_multiple_of(*unit))
+                .unwrap_or((1, 's'));
+            flags.push(format!("--keep-within {}{word}", seconds / unit));
+        }
+        f.write_str(&flags.join(" "))
     }
 }
 
