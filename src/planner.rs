@@ -4,7 +4,11 @@
 use chrono::Local;
 
 use crate::{
-    backup::{self, BackupId, BackupState, BackupView, manifest},
+    backup::{
+        self, BackupId, BackupState, BackupView,
+        diff::{self, Copy, Difference, State},
+        manifest,
+    },
     plan::{self, Choice, Plan, PruneChoice, RestoreChoice, RestoreMode, VersionFacts},
     progress::Task,
     report,
@@ -14,7 +18,7 @@ use crate::{
         retention::{Reason, Refused},
     },
     survey::{self, Scope, Survey},
-    volume::{ArtifactName, Lane, Level, Pulse, VersionId},
+    volume::{ArtifactName, Fingerprint, Lane, Level, Pulse, VersionId},
 };
 
 /// Plans the restore of a version that was found intact.
@@ -85,6 +89,50 @@ pub fn find(store: &Store, id: &str) -> Result<BackupView, StoreError> {
             });
     }
     backup::tree::find(directory, backup_id(id)?)
+}
+
+/// How backup `b`, or the store now, differs from backup `a`.
+pub fn backup_diff(
+    store: &Store,
+    a: &BackupView,
+    b: Option<&BackupView>,
+    task: &Task,
+) -> Result<Difference, StoreError> {
+    let before = State::of_backup(a)?;
+    let after = match b {
+        Some(b) => State::of_backup(b)?,
+        None => state_now(store, task)?,
+    };
+    Ok(diff::compare(&before, &after))
+}
+
+/// The store as a quick survey sees it.
+fn state_now(store: &Store, task: &Task) -> Result<State, StoreError> {
+    let scope = Scope {
+        level: Level::Quick,
+        ..Scope::default()
+    };
+    let survey = survey::survey(store, &scope, task)?;
+    let mut state = State::default();
+    for (row, artifact) in survey.artifacts.iter().enumerate() {
+        for version in survey.history(row) {
+            let key = (artifact.name.clone(), version.id, version.kind);
+            state.versions.insert(key);
+        }
+        if artifact.removed || artifact.vanished {
+            continue;
+        }
+        let known = artifact.reference.is_some().then(|| artifact.shown_copy());
+        let copy = known
+            .flatten()
+            .and_then(|copy| copy.size.zip(copy.check))
+            .map_or(Copy::Unknown, |(size, check)| Copy::Known {
+                print: Fingerprint { size, check },
+                sha256: None,
+            });
+        state.copies.insert(artifact.name.clone(), copy);
+    }
+    Ok(state)
 }
 
 /// Reads a backup's id as an operator gives it.

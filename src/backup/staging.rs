@@ -22,7 +22,7 @@ use super::{
     manifest::{self, Entry, Header},
     model::BackupId,
     sweep::{remove_files, remove_tree, sweep},
-    tree::{self, RelPath},
+    tree::{self, MANIFEST, RelPath, SUMS},
 };
 use crate::{
     maif::Verification,
@@ -288,7 +288,8 @@ impl Staging {
         loop {
             let (root, spool, text) = (self.root.clone(), self.spool_path(), header.clone());
             self.volume.run(Lane::Bulk, move |_, pulse| {
-                manifest::seal(&root, &text, &spool, pulse)
+                let (manifest, sums) = (root.join(MANIFEST), root.join(SUMS));
+                manifest::seal(&manifest, &sums, &text, &spool, pulse)
             })?;
             self.sync()?;
             let (from, to) = (self.root.clone(), header.id.directory());

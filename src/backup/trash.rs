@@ -79,12 +79,8 @@ fn refusal(
     if this.state != BackupState::Complete {
         return Ok(Some(format!("backup {id} is {} now", this.state.word())));
     }
-    let mut others = Vec::new();
-    for entry in fs::read_dir(directory).at("list", directory)? {
-        let entry = entry.at("list", directory)?;
-        others.extend(tree::sealed_id(&entry.file_name()).filter(|other| *other != id));
-    }
-    others.sort_unstable();
+    let mut others = tree::sealed_ids(directory, pulse)?;
+    others.retain(|other| *other != id);
     // From the newest on, so that mostly the first answers. A tree without a seal is not counted.
     let good = others.into_iter().rev().any(|other| {
         tree::is_sealed(&directory.join(other.directory())) && {

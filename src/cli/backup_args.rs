@@ -92,6 +92,9 @@ pub enum BackupCommand {
         /// Manifest, sizes and footers only
         #[arg(long)]
         quick: bool,
+        /// Only so much of it, another part each time
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
+        percent: u8,
         /// Accepted for scripts; verify does not ask
         #[arg(long, hide = true)]
         yes: bool,
@@ -140,4 +143,21 @@ pub enum BackupCommand {
         #[arg(long, hide = true)]
         yes: bool,
     },
+    /// Write manifest and digests for a tree that the Python sketches made
+    Seal {
+        /// An id
+        id: String,
+        /// Accepted for scripts; seal does not ask
+        #[arg(long, hide = true)]
+        yes: bool,
+    },
+    /// How a backup, or the store now, differs from a backup
+    Diff {
+        /// An id, or `latest`
+        a: String,
+        /// An id, or `latest`; without it the store as it is now
+        b: Option<String>,
+    },
+    /// Which backups hold an artifact
+    Find { name: String },
 }

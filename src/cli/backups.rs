@@ -1,17 +1,18 @@
-//! `backup create/list/verify/restore/prune/pin/unpin/undelete`.
+//! `backup create/list/verify/restore/prune/pin/unpin/undelete/seal`.
 
 use std::{path::Path, time::Duration};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
     Context, Exit,
     args::{BackupCommand, Mode},
-    plans, progress,
+    backup_look, plans, progress,
 };
 use crate::{
     apply,
-    backup::{self, BackupId},
+    backup::{self, BackupId, BackupReport},
     plan::RestoreMode,
     planner, report,
     store::{Store, StoreError},
@@ -23,7 +24,9 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
     match command {
         BackupCommand::Create { .. } => create(context, &store),
         BackupCommand::List => list(context, &store),
-        BackupCommand::Verify { id, quick, .. } => verify(context, &store, id, *quick),
+        BackupCommand::Verify {
+            id, quick, percent, ..
+        } => verify(context, &store, id, *quick, *percent),
         BackupCommand::Restore {
             id,
             names,
@@ -60,6 +63,9 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
                 backup::trash::unpin(directory, id, timeout)
             })
         }
+        BackupCommand::Seal { id, .. } => seal(context, &store, id),
+        BackupCommand::Diff { a, b } => backup_look::diff(context, &store, a, b.as_deref()),
+        BackupCommand::Find { name } => backup_look::find(context, &store, name),
         BackupCommand::Undelete { id, .. } => {
             let id = planner::backup_id(id)?;
             change(context, &store, id, "brought back", |directory, timeout| {
@@ -92,6 +98,29 @@ fn change(
 fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
     let began = store.clock().now();
     let report = progress::shown(context, |task| backup::create(store, store.clock(), task))?;
+    Ok(made(context, store, began, "backup-create", &report))
+}
+
+fn seal(context: &Context<'_>, store: &Store, id: &str) -> Result<u8, StoreError> {
+    store.require_write()?;
+    let (began, id) = (store.clock().now(), planner::backup_id(id)?);
+    let directory = &planner::configured(store)?.directory;
+    let timeout = store.config().store.lock_timeout;
+    let of = store.id().unwrap_or_default();
+    let report = progress::shown(context, |task| {
+        backup::seal(directory, id, of, timeout, task)
+    })?;
+    Ok(made(context, store, began, "backup-seal", &report))
+}
+
+/// Shows a backup that was made or sealed; the exit code.
+fn made(
+    context: &Context<'_>,
+    store: &Store,
+    began: DateTime<Utc>,
+    intent: &str,
+    report: &BackupReport,
+) -> u8 {
     let state = if report.skipped.is_empty() {
         "done"
     } else {
@@ -101,7 +130,7 @@ fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
         let errors: Vec<String> = report.skipped.iter().map(ToString::to_string).collect();
         context.output.json(json!({
             "job": {
-                "id": Value::Null, "plan": Value::Null, "intent": "backup-create",
+                "id": Value::Null, "plan": Value::Null, "intent": intent,
                 "state": state,
                 "steps_done": report.artifacts + report.versions,
                 "steps_failed": report.skipped.len(),
@@ -130,11 +159,11 @@ fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
     for skipped in &report.skipped {
         context.output.say(&format!("not in it: {skipped}"));
     }
-    Ok(if report.skipped.is_empty() {
+    if report.skipped.is_empty() {
         Exit::DONE
     } else {
         Exit::PARTIAL
-    })
+    }
 }
 
 fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
@@ -149,9 +178,10 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
             || "never verified".to_owned(),
             |v| {
                 format!(
-                    "{} {} {}",
+                    "{} {} {} % {}",
                     if v.ok { "verified" } else { "found damaged" },
                     v.level.word(),
+                    v.percent,
                     report::ago(now, v.at)
                 )
             },
@@ -181,11 +211,17 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
     Ok(Exit::DONE)
 }
 
-fn verify(context: &Context<'_>, store: &Store, id: &str, quick: bool) -> Result<u8, StoreError> {
+fn verify(
+    context: &Context<'_>,
+    store: &Store,
+    id: &str,
+    quick: bool,
+    percent: u8,
+) -> Result<u8, StoreError> {
     let view = planner::find(store, id)?;
     let directory = &planner::configured(store)?.directory;
     let report = progress::shown(context, |task| {
-        backup::verify(directory, view.id, quick, store.clock(), task)
+        backup::verify_part(directory, view.id, quick, percent, store.clock(), task)
     })?;
     if context.output.is_json() {
         context.output.json(json!({

@@ -3,6 +3,7 @@
 mod args;
 mod artifacts;
 mod backup_args;
+mod backup_look;
 mod backups;
 mod confirm;
 mod console;

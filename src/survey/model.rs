@@ -167,6 +167,7 @@ pub enum FindingKind {
     BackupOld,
     BackupUnverified,
     BackupDamaged,
+    BackupShrunk,
     BackupInterrupted,
     JobInterrupted,
     OtherFiles,
