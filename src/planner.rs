@@ -1,6 +1,8 @@
 //! From what an operator names (artifacts, a version, a backup) to a plan: looks at the store and at
 //! the source, then lets the pure planning do the rest. Shared by console and command line.
 
+use std::path::Path;
+
 use chrono::Local;
 
 use crate::{
@@ -89,6 +91,37 @@ pub fn find(store: &Store, id: &str) -> Result<BackupView, StoreError> {
             });
     }
     backup::tree::find(directory, backup_id(id)?)
+}
+
+/// Makes sure that a directory to copy to is neither in a volume nor among the backups, where it
+/// would be taken for a part of them.
+pub fn outside(store: &Store, directory: &Path) -> Result<(), StoreError> {
+    let whole = std::path::absolute(directory).map_err(|error| {
+        StoreError::Usage(format!(
+            "{} cannot be resolved: {error}",
+            directory.display()
+        ))
+    })?;
+    // Where it will be, whatever links lead there; it need not be there yet.
+    let real = whole
+        .parent()
+        .and_then(|parent| parent.canonicalize().ok())
+        .zip(whole.file_name())
+        .map_or_else(|| whole.clone(), |(parent, name)| parent.join(name));
+    let backups = store.config().backup.iter().map(|b| b.directory.as_path());
+    let volumes = store.slots().iter().map(|slot| slot.volume.path());
+    for taken in volumes.chain(backups) {
+        let resolved = taken.canonicalize();
+        let inside = |path: &Path| whole.starts_with(path) || real.starts_with(path);
+        if inside(taken) || resolved.is_ok_and(|resolved| inside(&resolved)) {
+            return Err(StoreError::Usage(format!(
+                "{} lies in {}; name a directory outside of the store and its backups",
+                directory.display(),
+                taken.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// How backup `b`, or the store now, differs from backup `a`.

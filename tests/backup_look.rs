@@ -323,3 +323,67 @@ fn a_backup_much_smaller_than_the_one_before_is_a_finding() {
         .clone();
     assert!(finding["remedy"].as_str().unwrap().contains("backup diff"));
 }
+
+#[test]
+fn restore_to_a_directory_gives_the_store_as_it_was_and_touches_nothing() {
+    let f = Fixture::grid(2, 2);
+    for name in ["a", "b", "c"] {
+        for text in ["old", "new"] {
+            f.run(&["put", name, "--text", text]).exits(0);
+        }
+    }
+    f.run(&["rm", "c", "--yes"]).exits(0);
+    let id = create(&f);
+    let before = tree(f.directory.path());
+    let out = f
+        .run(&["backup", "restore", &id, "--to", "out", "--json"])
+        .exits(0)
+        .json();
+    let root = f.path("backups").join(format!("backup_{id}"));
+    assert_eq!(files(&f.path("out")), files(&root));
+    assert_eq!(out["files"], files(&root).len());
+    let mut after = tree(f.directory.path());
+    after.retain(|path, _| !path.starts_with("out"));
+    assert_eq!(after, before);
+    // It is not empty any more.
+    f.run(&["backup", "restore", &id, "--to", "out"]).exits(2);
+    f.run(&["backup", "restore", &id, "--to", "out/below/below"])
+        .exits(5);
+    for inside in ["a/p1/out", "backups/out", "a/p1", "out/../backups/x"] {
+        f.run(&["backup", "restore", &id, "--to", inside]).exits(2);
+    }
+    // One artifact with its history.
+    f.run(&["backup", "restore", "latest", "a", "--to", "one"])
+        .exits(0);
+    assert_eq!(files(&f.path("one")).len(), 2);
+    f.run(&["backup", "restore", "latest", "a", "nobody", "--to", "two"])
+        .exits(5);
+    assert!(!f.path("two").exists());
+}
+
+#[test]
+fn restore_to_a_directory_leaves_out_what_is_damaged_and_names_it() {
+    let f = Fixture::grid(1, 1);
+    for name in ["a", "b"] {
+        f.run(&["put", name, "--text", name]).exits(0);
+    }
+    let id = create(&f);
+    let root = f.path("backups").join(format!("backup_{id}"));
+    flip(&root.join("a.maif"));
+    let out = f
+        .run(&["backup", "restore", &id, "--to", "out", "--json"])
+        .exits(4)
+        .json();
+    assert_eq!(out["damaged"], json!(["a.maif"]));
+    let left: Vec<_> = files(&f.path("out")).into_keys().collect();
+    assert_eq!(left, [Path::new("b.maif")]);
+    // A tree without a seal is judged by the files themselves.
+    fs::remove_dir_all(root.join(".maifdeck")).unwrap();
+    fs::create_dir(f.path("empty")).unwrap();
+    let out = f
+        .run(&["backup", "restore", &id, "--to", "empty", "--json"])
+        .exits(4)
+        .json();
+    assert_eq!(out["damaged"], json!(["a.maif"]));
+    assert_eq!(out["files"], 1);
+}

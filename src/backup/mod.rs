@@ -9,6 +9,7 @@ mod copy;
 mod create;
 pub mod diff;
 mod durable;
+mod extract;
 pub mod find;
 mod history;
 pub mod manifest;
@@ -25,6 +26,7 @@ pub mod tree;
 mod verify;
 
 pub use create::{BackupReport, create};
+pub use extract::{ExtractReport, extract};
 pub use find::{Holding, holdings};
 pub use manifest::{Entry, Header, Skipped};
 pub use model::{BackupId, BackupState, BackupView, Round, Verified};

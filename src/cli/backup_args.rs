@@ -109,6 +109,9 @@ pub enum BackupCommand {
         /// Exact removes at most this share of the artifacts
         #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
         max_remove: u8,
+        /// Copy it to an empty or new directory instead; the store is not touched
+        #[arg(long, value_name = "DIR", conflicts_with_all = ["mode", "max_remove", "dry_run"])]
+        to: Option<std::path::PathBuf>,
         #[command(flatten)]
         confirm: Confirm,
     },

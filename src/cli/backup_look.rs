@@ -1,4 +1,7 @@
-//! `backup diff`, `backup find`: what backups hold, without changing anything.
+//! `backup diff`, `backup find`, `backup restore --to`: what backups hold, without changing the
+//! store.
+
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -178,5 +181,47 @@ fn entry_json(entry: &Entry) -> Value {
         "sha256": entry.sha256,
         "written": stamp::rfc3339_seconds(entry.mtime),
         "path": entry.path.json(),
+    })
+}
+
+/// `backup restore ID [NAME…] --to DIR`
+pub fn extract(
+    context: &Context<'_>,
+    store: &Store,
+    id: &str,
+    names: &[ArtifactName],
+    to: &Path,
+) -> Result<u8, StoreError> {
+    let id = planner::find(store, id)?.id;
+    planner::outside(store, to)?;
+    let directory = &planner::configured(store)?.directory;
+    let report = progress::shown(context, |task| {
+        backup::extract(directory, id, names, to, task)
+    })?;
+    if context.output.is_json() {
+        context.output.json(json!({
+            "id": id,
+            "to": to.to_string_lossy(),
+            "files": report.files,
+            "bytes": report.bytes,
+            "damaged": report.damaged,
+            "missing": report.missing,
+        }));
+    } else {
+        context.output.line(&format!(
+            "{} of backup {id} copied and verified, {}",
+            report::plural(report.files, "file", "files"),
+            report::size(report.bytes)
+        ));
+        for (what, paths) in [("damaged", &report.damaged), ("missing", &report.missing)] {
+            for path in paths {
+                context.output.line(&format!("  {what:<8} {path}"));
+            }
+        }
+    }
+    Ok(if report.damaged.is_empty() && report.missing.is_empty() {
+        Exit::DONE
+    } else {
+        Exit::PARTIAL
     })
 }

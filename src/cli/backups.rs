@@ -32,12 +32,16 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
             names,
             mode,
             max_remove,
+            to,
             confirm,
         } => {
             let names: Vec<ArtifactName> = names
                 .iter()
                 .map(|name| context.name(name))
                 .collect::<Result<_, _>>()?;
+            if let Some(to) = to {
+                return backup_look::extract(context, &store, id, &names, to);
+            }
             let mode = match mode {
                 Mode::Exact => RestoreMode::Exact,
                 Mode::Merge => RestoreMode::Merge,
