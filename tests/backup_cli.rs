@@ -1,4 +1,4 @@
-//! Backups by command: create, list, verify, restore, prune, on the real binary.
+//! Backups by command: create, list, verify, restore, on the real binary.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -206,25 +206,4 @@ fn a_killed_restore_resumes_to_the_same_end() {
             3
         );
     }
-}
-
-#[test]
-fn prune_keeps_the_last_and_nothing_is_freed_at_once() {
-    let (f, first) = store();
-    f.run(&["put", "a", "--text", "x"]).exits(0);
-    let second = create(&f);
-    assert_ne!(first, second);
-    f.run(&["backup", "prune", "--keep-last", "0", "--yes"])
-        .exits(2);
-    f.run(&["backup", "prune", "--keep-last", "1"]).exits(3);
-    f.run(&["backup", "prune", "--keep-last", "1", "--yes"])
-        .exits(0);
-    let listed = f.run(&["backup", "list", "--json"]).exits(0).json();
-    assert_eq!(listed["backups"].as_array().unwrap().len(), 1);
-    assert_eq!(listed["backups"][0]["id"], second.as_str());
-    let kept = walkdir::WalkDir::new(f.path("backups/.maifdeck-trash"))
-        .into_iter()
-        .map(Result::unwrap)
-        .any(|e| e.file_name().to_string_lossy() == format!("backup_{first}"));
-    assert!(kept, "the retired backup is not in the trash");
 }

@@ -14,7 +14,7 @@ use crate::{
     plan::{Expectations, Expected, Source, Step},
     progress::Task,
     store::{Slot, Store, StoreError, mark, peek::Peek, relocate::Brought, state::VolumeState},
-    volume::{ArtifactName, At, Dir, Fingerprint, Lane, Pulse, VersionKind, dir, version},
+    volume::{ArtifactName, Dir, Fingerprint, Lane, Pulse, VersionKind, dir, version},
 };
 
 pub struct Context<'a> {
@@ -239,18 +239,15 @@ impl Context<'_> {
             .as_ref()
             .ok_or_else(|| StoreError::Changed("no backups are configured any more".to_owned()))?
             .directory;
-        let _held = backup::lock_directory(directory, self.store.config().store.lock_timeout)?;
-        let from = directory.join(id.directory());
-        if from.symlink_metadata().is_err() {
-            return Ok(Outcome::Already);
-        }
-        let trash = directory.join(".maifdeck-trash").join(self.job);
-        std::fs::create_dir_all(&trash).at("create", &trash)?;
-        let to = trash.join(id.directory());
-        dir::rename_new(&from, &to).at("retire", &from)?;
-        dir::sync_directory(&trash)?;
-        dir::sync_directory(directory)?;
-        Ok(Outcome::Done)
+        let config = &self.store.config().store;
+        let now = self.store.clock().now();
+        let retired = backup::trash::retire(directory, id, self.job, now, config.lock_timeout)?;
+        backup::trash::free_expired(directory, now, config.undo_window);
+        Ok(if retired {
+            Outcome::Done
+        } else {
+            Outcome::Already
+        })
     }
 
     /// Brings artifacts home.

@@ -3,7 +3,7 @@
 
 use super::{actor, job_id};
 use crate::{
-    backup::{self, BackupReport},
+    backup::{self, BackupId, BackupReport},
     journal::{
         JobState, JobView, Journal,
         model::{Counted, End, Header},
@@ -12,13 +12,19 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Intent of a job that makes a backup.
-pub const BACKUP_CREATE: &str = "backup-create";
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupWork {
+    Create,
+    /// A tree that the sketches made gets its manifest.
+    Seal(BackupId),
+}
 
 /// A backup that is about to be made.
 #[derive(Debug)]
 pub struct BackupJob {
     store: Store,
+    work: BackupWork,
     header: Header,
     /// `None` where no volume can be written: such a store is worth a backup all the same.
     journal: Option<Journal>,
@@ -26,12 +32,18 @@ pub struct BackupJob {
 
 impl BackupJob {
     /// Writes the journal's beginning: from here on it is a job.
-    pub fn begin(store: &Store) -> Result<Self, StoreError> {
+    pub fn begin(store: &Store, work: BackupWork) -> Result<Self, StoreError> {
         store.require_write()?;
         let header = Header {
             id: job_id(store)?,
-            intent: BACKUP_CREATE.to_owned(),
-            title: "back up".to_owned(),
+            intent: match work {
+                BackupWork::Create => "backup-create".to_owned(),
+                BackupWork::Seal(_) => "backup-seal".to_owned(),
+            },
+            title: match work {
+                BackupWork::Create => "back up".to_owned(),
+                BackupWork::Seal(id) => format!("seal backup {id}"),
+            },
             actor: actor(),
             started: store.clock().now(),
             plan_id: None,
@@ -43,6 +55,7 @@ impl BackupJob {
             .ok();
         Ok(Self {
             store: store.clone(),
+            work,
             header,
             journal,
         })
@@ -61,7 +74,10 @@ impl BackupJob {
         if let Some(journal) = &self.journal {
             journal.heed_cancel(task);
         }
-        let result = backup::create(&self.store, self.store.clock(), task);
+        let result = match self.work {
+            BackupWork::Create => backup::create(&self.store, self.store.clock(), task),
+            BackupWork::Seal(id) => self.seal(id, task),
+        };
         let now = self.store.clock().now();
         let end = match &result {
             Ok(report) => End {
@@ -91,6 +107,17 @@ impl BackupJob {
             journal.end(end)?;
         }
         Ok((view, result?))
+    }
+
+    fn seal(&self, id: BackupId, task: &Task) -> Result<BackupReport, StoreError> {
+        let config = self.store.config();
+        let Some(backups) = &config.backup else {
+            return Err(StoreError::Usage(
+                "no [backup] directory is configured".to_owned(),
+            ));
+        };
+        let of = self.store.id().unwrap_or_default();
+        backup::seal(&backups.directory, id, of, config.store.lock_timeout, task)
     }
 
     fn view(&self, end: &End) -> JobView {

@@ -15,7 +15,7 @@ use super::{
     model::Verified,
     tree::{self, RelPath, VERIFIED},
 };
-use crate::volume::{At, Fingerprint, Pulse, VolumeError, dir};
+use crate::volume::{Fingerprint, Pulse, VolumeError, dir};
 
 /// A sealed backup and its entries.
 #[derive(Debug, Default)]
@@ -31,13 +31,7 @@ impl Base {
         store: &str,
         pulse: &Pulse,
     ) -> Result<Option<Self>, VolumeError> {
-        let mut ids = Vec::new();
-        for entry in fs::read_dir(directory).at("list", directory)? {
-            let entry = entry.at("list", directory)?;
-            ids.extend(tree::sealed_id(&entry.file_name()));
-            pulse.beat();
-        }
-        ids.sort_unstable();
+        let ids = tree::sealed_ids(directory, pulse)?;
         for id in ids.into_iter().rev() {
             let root = directory.join(id.directory());
             let usable = manifest::read_header(&root).is_ok_and(|h| h.store == store)

@@ -13,6 +13,7 @@ use super::{
     model::{BackupId, BackupState},
     select::{Choice, Item, Partition},
     staging::Staging,
+    trash, tree,
 };
 use crate::{
     clock::SharedClock,
@@ -63,7 +64,14 @@ pub fn create(store: &Store, clock: &SharedClock, task: &Task) -> Result<BackupR
     let at = clock.now();
     let mut staging = Staging::begin(&backup.directory, at, config.store.lock_timeout)?;
     let mut header = Header::new(staging.id(), at, id);
-    match fill(store, task, &mut staging, &mut header) {
+    // Meanwhile, and before it asks for room: what was retired long ago.
+    let trash = tree::open(&backup.directory);
+    let freeing = trash::start_freeing(&trash, at, config.store.undo_window);
+    let filled = fill(store, task, &mut staging, &mut header);
+    if let Err(error) = freeing.wait() {
+        tracing::warn!(%error, "old backups stay in the trash until the next time");
+    }
+    match filled {
         Ok(()) => Ok(BackupReport {
             id: header.id,
             state: header.state,

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     model::{BackupId, BackupState},
     sums,
-    tree::{MANIFEST, RelPath, SUMS},
+    tree::{MANIFEST, RelPath},
 };
 use crate::{
     maif::Digest,
@@ -159,6 +159,29 @@ pub fn read_entries(
     pulse: &Pulse,
     each: &mut dyn FnMut(Entry) -> Result<(), VolumeError>,
 ) -> Result<Header, VolumeError> {
+    read_lines(root, pulse, &|_| true, each)
+}
+
+/// Reads the entries of one artifact; the lines of others are not parsed.
+pub fn read_entries_of(
+    root: &Path,
+    name: &ArtifactName,
+    pulse: &Pulse,
+    each: &mut dyn FnMut(Entry) -> Result<(), VolumeError>,
+) -> Result<Header, VolumeError> {
+    let text = serde_json::to_vec(name).map_err(|e| bad(&root.join(MANIFEST), &e.to_string()))?;
+    let names = memchr::memmem::Finder::new(&text);
+    read_lines(root, pulse, &|line| names.find(line).is_some(), &mut |e| {
+        if e.name == *name { each(e) } else { Ok(()) }
+    })
+}
+
+fn read_lines(
+    root: &Path,
+    pulse: &Pulse,
+    wanted: &dyn Fn(&[u8]) -> bool,
+    each: &mut dyn FnMut(Entry) -> Result<(), VolumeError>,
+) -> Result<Header, VolumeError> {
     let path = root.join(MANIFEST);
     let file = crate::volume::dir::open(&path).at("open", &path)?;
     let mut reader = BufReader::new(file);
@@ -170,10 +193,16 @@ pub fn read_entries(
         if line == CLOSE.as_bytes() {
             return Ok(header);
         }
+        pulse.beat();
+        if line.is_empty() {
+            return Err(bad(&path, "it was cut off"));
+        }
+        if !wanted(&line) {
+            continue;
+        }
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b",").unwrap_or(text);
         each(serde_json::from_slice(text).map_err(|e| bad(&path, &format!("an entry: {e}")))?)?;
-        pulse.beat();
     }
 }
 
@@ -210,20 +239,20 @@ fn bad(path: &Path, problem: &str) -> VolumeError {
     }
 }
 
-/// Writes the manifest and the digests below `root` from spooled entry lines; fsyncs both.
+/// Writes the manifest and the digests from spooled entry lines; fsyncs both.
 pub(super) fn seal(
-    root: &Path,
+    manifest: &Path,
+    sums: &Path,
     header: &Header,
     spool: &Path,
     pulse: &Pulse,
 ) -> Result<(), VolumeError> {
-    let (manifest, sums) = (root.join(MANIFEST), root.join(SUMS));
-    let mut json = Hashed::create(&manifest).at("create", &manifest)?;
-    let mut digests = Hashed::create(&sums).at("create", &sums)?;
-    let text = serde_json::to_string(header).map_err(|e| bad(&manifest, &e.to_string()))?;
+    let mut json = Hashed::create(manifest).at("create", manifest)?;
+    let mut digests = Hashed::create(sums).at("create", sums)?;
+    let text = serde_json::to_string(header).map_err(|e| bad(manifest, &e.to_string()))?;
     let start = text.strip_suffix('}').unwrap_or(&text);
-    json.add(start.as_bytes()).at("write", &manifest)?;
-    json.add(OPEN.as_bytes()).at("write", &manifest)?;
+    json.add(start.as_bytes()).at("write", manifest)?;
+    json.add(OPEN.as_bytes()).at("write", manifest)?;
     let mut lines = BufReader::new(File::open(spool).at("open", spool)?);
     let mut line = Vec::new();
     let mut first = true;
@@ -236,23 +265,23 @@ pub(super) fn seal(
         let entry: Entry =
             serde_json::from_slice(text).map_err(|e| bad(spool, &format!("an entry: {e}")))?;
         if !first {
-            json.add(b",\n").at("write", &manifest)?;
+            json.add(b",\n").at("write", manifest)?;
         }
         first = false;
-        json.add(text).at("write", &manifest)?;
+        json.add(text).at("write", manifest)?;
         let sum = sums::line(entry.sha256, &entry.path);
-        digests.add(&sum).at("write", &sums)?;
+        digests.add(&sum).at("write", sums)?;
         pulse.beat();
     }
     json.add(if first { b"" } else { b"\n" })
         .and_then(|()| json.add(CLOSE.as_bytes()))
-        .at("write", &manifest)?;
-    let sha256 = json.finish().at("sync", &manifest)?;
+        .at("write", manifest)?;
+    let sha256 = json.finish().at("sync", manifest)?;
     // The manifest is under the digests too, so that one file vouches for everything.
     if let Some(path) = RelPath::parse(MANIFEST.as_bytes()) {
-        digests.add(&sums::line(sha256, &path)).at("write", &sums)?;
+        digests.add(&sums::line(sha256, &path)).at("write", sums)?;
     }
-    digests.finish().at("sync", &sums)?;
+    digests.finish().at("sync", sums)?;
     Ok(())
 }
 

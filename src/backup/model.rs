@@ -104,13 +104,37 @@ impl BackupState {
 }
 
 /// The last verification of a backup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Verified {
     pub at: DateTime<Utc>,
     pub level: crate::volume::Level,
     /// How much of it was checked, 1 to 100.
     pub percent: u8,
     pub ok: bool,
+    /// When a whole verification, or a round of parts that is finished, began: no part was checked
+    /// longer ago than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_at: Option<DateTime<Utc>>,
+    /// The round of parts under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<Round>,
+}
+
+impl Verified {
+    /// No part of the backup was checked longer ago than this.
+    pub fn whole(&self) -> Option<DateTime<Utc>> {
+        self.whole_at
+            .or_else(|| (self.percent >= 100).then_some(self.at))
+    }
+}
+
+/// Verification in parts: successive runs check different ones until all had their turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    pub begun: DateTime<Utc>,
+    pub level: crate::volume::Level,
+    /// Percent checked so far: where the next part begins.
+    pub next: u8,
 }
 
 /// One backup in the list. Bytes are those of all files, `new_bytes` those not linked to the

@@ -18,17 +18,18 @@ use chrono::{DateTime, Utc};
 use super::{
     base::{Base, Link},
     copy::verify_file,
+    durable::Durability,
     manifest::{self, Entry, Header},
     model::BackupId,
     sweep::{remove_files, remove_tree, sweep},
-    tree::{self, RelPath},
+    tree::{self, MANIFEST, RelPath, SUMS},
 };
 use crate::{
     maif::Verification,
     progress::Task,
     store::StoreError,
     volume::{
-        At, BatchSync, Lane, Lock, Pulse, Volume, VolumeError,
+        At, Lane, Lock, Volume,
         dir::{OWN, rename_new, sync_directory},
         fault,
     },
@@ -45,8 +46,7 @@ pub(super) struct Staging {
     volume: Volume,
     id: BackupId,
     root: PathBuf,
-    /// `None`: each file is synced by itself.
-    batch: Option<BatchSync>,
+    durability: Durability,
     spool: Vec<u8>,
     unsynced: u64,
     /// Directories that exist already.
@@ -93,7 +93,7 @@ impl Staging {
             volume,
             id,
             root,
-            batch: None,
+            durability: Durability::default(),
             spool: Vec::new(),
             unsynced: 0,
             made: Vec::new(),
@@ -101,8 +101,8 @@ impl Staging {
             _directory_lock: directory_lock,
         };
         match staging.found() {
-            Ok(batch) => {
-                staging.batch = batch;
+            Ok(durability) => {
+                staging.durability = durability;
                 Ok(staging)
             }
             Err(error) => {
@@ -113,12 +113,12 @@ impl Staging {
     }
 
     /// Creates the directory and finds out how files become durable there.
-    fn found(&self) -> Result<Option<BatchSync>, StoreError> {
+    fn found(&self) -> Result<Durability, StoreError> {
         let own = self.root.join(OWN);
         Ok(self.volume.run(Lane::Short, move |dir, _| {
             fs::create_dir_all(&own).at("create", &own)?;
             fault::point("backup.staging").at("create", &own)?;
-            BatchSync::open(dir.path())
+            Durability::of(dir.path())
         })?)
     }
 
@@ -215,7 +215,7 @@ impl Staging {
         task: &Task,
     ) -> Result<Verification, StoreError> {
         let path = path.under(&self.root);
-        let each = self.batch.is_none();
+        let each = self.durability.is_each_file();
         let task = task.clone();
         Ok(self.volume.run(Lane::Bulk, move |_, pulse| {
             file.set_modified(modified).at("set the time of", &path)?;
@@ -274,14 +274,10 @@ impl Staging {
     /// Makes what was written so far durable.
     fn sync(&mut self) -> Result<(), StoreError> {
         self.unsynced = 0;
-        let (root, batch) = (self.root.clone(), self.batch.clone());
+        let (root, durability) = (self.root.clone(), self.durability.clone());
         Ok(self.volume.run(Lane::Bulk, move |_, pulse| {
             fault::point("backup.sync").at("sync", &root)?;
-            match batch {
-                Some(batch) => batch.sync(&root),
-                // The files are synced one by one; what is left are the directories.
-                None => sync_directories(&root, pulse),
-            }
+            durability.sync(&root, pulse)
         })?)
     }
 
@@ -292,7 +288,8 @@ impl Staging {
         loop {
             let (root, spool, text) = (self.root.clone(), self.spool_path(), header.clone());
             self.volume.run(Lane::Bulk, move |_, pulse| {
-                manifest::seal(&root, &text, &spool, pulse)
+                let (manifest, sums) = (root.join(MANIFEST), root.join(SUMS));
+                manifest::seal(&manifest, &sums, &text, &spool, pulse)
             })?;
             self.sync()?;
             let (from, to) = (self.root.clone(), header.id.directory());
@@ -340,15 +337,4 @@ impl Staging {
             tracing::warn!(%error, "an unfinished backup stays until the next one");
         }
     }
-}
-
-fn sync_directories(root: &Path, pulse: &Pulse) -> Result<(), VolumeError> {
-    walkdir::WalkDir::new(root)
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_dir())
-        .try_for_each(|entry| {
-            pulse.beat();
-            sync_directory(entry.path())
-        })
 }

@@ -211,9 +211,36 @@ fn staging_view(directory: &Path, id: BackupId, path: PathBuf) -> BackupView {
     }
 }
 
-fn view(id: BackupId, path: PathBuf, pulse: &Pulse) -> BackupView {
-    let sealed = path.join(MANIFEST).exists() || path.join(SUMS).exists();
-    if !sealed {
+/// Whether a backup has a seal, whole or not. One that was being written when its process died
+/// is none.
+pub(super) fn is_sealed(root: &Path) -> bool {
+    let [unfinished, _] = unfinished_seal(root);
+    root.join(MANIFEST).exists() || (root.join(SUMS).exists() && !unfinished.exists())
+}
+
+/// Manifest and digests while a tree of the sketches is being sealed.
+pub(super) fn unfinished_seal(root: &Path) -> [PathBuf; 2] {
+    [MANIFEST, SUMS].map(|half| root.join(format!("{half}.sealing")))
+}
+
+/// The ids of all backups, sealed or a sketch's, oldest first.
+pub(super) fn sealed_ids(directory: &Path, pulse: &Pulse) -> Result<Vec<BackupId>, VolumeError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.at("list", directory)?,
+    };
+    let mut ids = Vec::new();
+    for entry in entries {
+        pulse.beat();
+        ids.extend(sealed_id(&entry.at("list", directory)?.file_name()));
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Looks at one backup.
+pub(super) fn view(id: BackupId, path: PathBuf, pulse: &Pulse) -> BackupView {
+    if !is_sealed(&path) {
         return unsealed(id, path, pulse);
     }
     let damaged = |view: BackupView, reason: String| BackupView {

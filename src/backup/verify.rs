@@ -3,10 +3,10 @@
 //!
 //! The result is kept beside the seal when that can be written. A sketch's backup has no seal;
 //! its files are verified as MAIF alone and nothing is written into it.
+//! A part of it can be checked at a time; successive runs check different parts.
 
 use std::{
     collections::HashMap,
-    fs,
     io::{BufRead, BufReader},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -17,7 +17,8 @@ use chrono::{DateTime, Utc};
 use super::{
     copy::{plain, verify_file},
     manifest::{self, Entry},
-    model::{BackupId, Verified},
+    model::BackupId,
+    part::Part,
     sums,
     tree::{self, MANIFEST, RelPath, SUMS, VERIFIED},
 };
@@ -50,6 +51,19 @@ pub fn verify(
     clock: &SharedClock,
     task: &Task,
 ) -> Result<VerifyReport, StoreError> {
+    verify_part(directory, id, quick, 100, clock, task)
+}
+
+/// Verifies so many percent of it, another part each time; its seal and that every file is there
+/// always. A backup without a seal cannot remember which part was checked.
+pub fn verify_part(
+    directory: &Path,
+    id: BackupId,
+    quick: bool,
+    percent: u8,
+    clock: &SharedClock,
+    task: &Task,
+) -> Result<VerifyReport, StoreError> {
     let level = if quick { Level::Quick } else { Level::Deep };
     let root = directory.join(id.directory());
     let (task, at) = (task.clone(), clock.now());
@@ -62,7 +76,17 @@ pub fn verify(
             if !root.is_dir() {
                 return Ok(None);
             }
+            if percent < 100 && !tree::is_sealed(&root) {
+                return Err(VolumeError::Bad {
+                    path: root,
+                    problem:
+                        "it has no seal in which parts could be remembered; verify all of it, \
+                              or `maifdeck backup seal` it first"
+                            .to_owned(),
+                });
+            }
             let check = Check {
+                part: Part::next(&root, percent, level, at),
                 root,
                 level,
                 at,
@@ -87,6 +111,7 @@ struct Sealed {
 struct Check<'a> {
     root: PathBuf,
     level: Level,
+    part: Part,
     at: DateTime<Utc>,
     task: &'a Task,
     pulse: &'a Pulse,
@@ -96,21 +121,25 @@ impl Check<'_> {
     fn run(&self) -> Result<VerifyReport, VolumeError> {
         let mut report = VerifyReport::default();
         self.task.phase("verifying");
-        let is_sealed = self.root.join(MANIFEST).exists() || self.root.join(SUMS).exists();
+        let is_sealed = tree::is_sealed(&self.root);
         if is_sealed {
             let mut files = self.seal(&mut report)?;
-            let bytes = files
-                .values()
-                .filter_map(|file| Some(file.entry?.1.size))
-                .sum();
-            self.task.totals(files.len() as u64, bytes);
+            let (mut items, mut bytes) = (0, 0);
+            for (_, file) in files.iter().filter(|(path, _)| self.part.holds(path)) {
+                items += 1;
+                bytes += file.entry.map_or(0, |(_, print)| print.size);
+            }
+            self.task.totals(items, bytes);
             for found in tree::files(&self.root, self.pulse) {
                 let (path, _) = found?;
                 let Some(relative) = self.relative(&path) else {
                     continue;
                 };
                 match files.remove(&relative) {
-                    Some(sealed) => self.file(&path, &relative, &sealed, &mut report)?,
+                    Some(sealed) if self.part.holds(&relative) => {
+                        self.file(&path, &relative, &sealed, &mut report)?;
+                    }
+                    Some(_) => {}
                     None => report.extra.push(relative.json()),
                 }
             }
@@ -289,19 +318,7 @@ impl Check<'_> {
     /// Keeps the result beside the seal. A backup on a read-only medium is verified all the same.
     fn keep(&self, ok: bool) {
         let path = self.root.join(VERIFIED);
-        // A quick look that finds nothing does not take back what a full one found.
-        let before = fs::read(&path)
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Verified>(&text).ok());
-        if before.is_some_and(|before| !before.ok && ok && before.level > self.level) {
-            return;
-        }
-        let verified = Verified {
-            at: self.at,
-            level: self.level,
-            percent: 100,
-            ok,
-        };
+        let verified = self.part.result(self.level, self.at, ok);
         let temporary = self.root.join(format!("{VERIFIED}.{}", std::process::id()));
         let written = serde_json::to_vec(&verified)
             .map_err(|error| VolumeError::Bad {

@@ -4,6 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+pub use super::backup_args::{BackupCommand, Mode};
 use crate::store::StoreError;
 
 /// Storage engine and admin console for stores of MAIF artifacts.
@@ -233,58 +234,6 @@ pub enum ReplicasCommand {
         /// Go back to an older intact copy where the newest has none
         #[arg(long)]
         accept_older: bool,
-        #[command(flatten)]
-        confirm: Confirm,
-    },
-}
-
-/// What happens to artifacts that a backup does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Mode {
-    /// They are archived and marked removed
-    Exact,
-    /// They stay
-    Merge,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum BackupCommand {
-    /// Back the store up; unchanged files are linked to the backup before
-    Create {
-        /// Accepted for scripts; create does not ask
-        #[arg(long, hide = true)]
-        yes: bool,
-    },
-    /// All backups, oldest first
-    List,
-    /// Check a backup against its digests and as MAIF
-    Verify {
-        /// An id, or `latest`
-        id: String,
-        /// Manifest, sizes and footers only
-        #[arg(long)]
-        quick: bool,
-        /// Accepted for scripts; verify does not ask
-        #[arg(long, hide = true)]
-        yes: bool,
-    },
-    /// Bring the store, or the named artifacts, back to what a backup holds
-    Restore {
-        /// An id, or `latest`
-        id: String,
-        names: Vec<String>,
-        #[arg(long, default_value = "exact")]
-        mode: Mode,
-        /// Exact removes at most this share of the artifacts
-        #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
-        max_remove: u8,
-        #[command(flatten)]
-        confirm: Confirm,
-    },
-    /// Retire all but the newest complete backups
-    Prune {
-        #[arg(long, value_name = "N")]
-        keep_last: u32,
         #[command(flatten)]
         confirm: Confirm,
     },

@@ -1,15 +1,20 @@
-//! `backup create/list/verify/restore/prune`.
+//! `backup create/list/verify/restore/prune/pin/unpin/undelete/seal`.
+
+use std::{path::Path, time::Duration};
 
 use serde_json::json;
 
 use super::{
     Context, Exit,
     args::{BackupCommand, Mode},
-    plans, progress,
+    backup_look, plans, progress,
 };
 use crate::{
-    apply::unplanned::BackupJob,
-    backup,
+    apply::{
+        self,
+        unplanned::{BackupJob, BackupWork},
+    },
+    backup::{self, BackupId},
     plan::RestoreMode,
     planner, report,
     store::{Store, StoreError},
@@ -21,18 +26,24 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
     match command {
         BackupCommand::Create { .. } => create(context, &store),
         BackupCommand::List => list(context, &store),
-        BackupCommand::Verify { id, quick, .. } => verify(context, &store, id, *quick),
+        BackupCommand::Verify {
+            id, quick, percent, ..
+        } => verify(context, &store, id, *quick, *percent),
         BackupCommand::Restore {
             id,
             names,
             mode,
             max_remove,
+            to,
             confirm,
         } => {
             let names: Vec<ArtifactName> = names
                 .iter()
                 .map(|name| context.name(name))
                 .collect::<Result<_, _>>()?;
+            if let Some(to) = to {
+                return backup_look::extract(context, &store, id, &names, to);
+            }
             let mode = match mode {
                 Mode::Exact => RestoreMode::Exact,
                 Mode::Merge => RestoreMode::Merge,
@@ -40,15 +51,67 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
             let plan = planner::backup(&store, id, names, mode, *max_remove)?;
             plans::carry_out(context, &store, &plan, *confirm)
         }
-        BackupCommand::Prune { keep_last, confirm } => {
-            let plan = planner::prune(&store, *keep_last)?;
+        BackupCommand::Prune { policy, confirm } => {
+            let plan = planner::prune(&store, policy.policy())?;
             plans::carry_out(context, &store, &plan, *confirm)
+        }
+        BackupCommand::Pin { id, .. } => {
+            let id = planner::find(&store, id)?.id;
+            let actor = apply::actor();
+            let who = format!("{}@{} at {}", actor.user, actor.host, store.clock().now());
+            change(context, &store, id, "pinned", |directory, timeout| {
+                backup::trash::pin(directory, id, &who, timeout)
+            })
+        }
+        BackupCommand::Unpin { id, .. } => {
+            let id = planner::find(&store, id)?.id;
+            change(context, &store, id, "unpinned", |directory, timeout| {
+                backup::trash::unpin(directory, id, timeout)
+            })
+        }
+        BackupCommand::Seal { id, .. } => seal(context, &store, id),
+        BackupCommand::Diff { a, b } => backup_look::diff(context, &store, a, b.as_deref()),
+        BackupCommand::Find { name } => backup_look::find(context, &store, name),
+        BackupCommand::Undelete { id, .. } => {
+            let id = planner::backup_id(id)?;
+            change(context, &store, id, "brought back", |directory, timeout| {
+                backup::trash::undelete(directory, id, timeout)
+            })
         }
     }
 }
 
+/// Changes one backup and shows how it is afterwards.
+fn change(
+    context: &Context<'_>,
+    store: &Store,
+    id: BackupId,
+    done: &str,
+    what: impl FnOnce(&Path, Duration) -> Result<(), StoreError>,
+) -> Result<u8, StoreError> {
+    store.require_write()?;
+    let directory = &planner::configured(store)?.directory;
+    what(directory, store.config().store.lock_timeout)?;
+    if context.output.is_json() {
+        let view = backup::tree::find(directory, id)?;
+        context.output.json(json!({ "backup": view }));
+    } else {
+        context.output.line(&format!("backup {id} {done}"));
+    }
+    Ok(Exit::DONE)
+}
+
 fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
-    let job = BackupJob::begin(store)?;
+    make(context, store, BackupWork::Create)
+}
+
+fn seal(context: &Context<'_>, store: &Store, id: &str) -> Result<u8, StoreError> {
+    make(context, store, BackupWork::Seal(planner::backup_id(id)?))
+}
+
+/// Makes or seals a backup as a job.
+fn make(context: &Context<'_>, store: &Store, work: BackupWork) -> Result<u8, StoreError> {
+    let job = BackupJob::begin(store, work)?;
     let (job, report) = progress::shown(context, |task| job.run(task))?;
     if context.output.is_json() {
         context.output.json(json!({
@@ -81,7 +144,7 @@ fn create(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
 }
 
 fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
-    let backups = backup::list(&planner::configured(store)?.directory)?;
+    let backups = planner::backups(store)?;
     if context.output.is_json() {
         context.output.json(json!({ "backups": backups }));
         return Ok(Exit::DONE);
@@ -92,15 +155,25 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
             || "never verified".to_owned(),
             |v| {
                 format!(
-                    "{} {} {}",
+                    "{} {} {} % {}",
                     if v.ok { "verified" } else { "found damaged" },
                     v.level.word(),
+                    v.percent,
                     report::ago(now, v.at)
                 )
             },
         );
+        let mut kept = view.kept_by.clone();
+        if view.pinned {
+            kept.insert(0, "pinned".to_owned());
+        }
+        let kept = if kept.is_empty() {
+            String::new()
+        } else {
+            format!("; kept: {}", kept.join(", "))
+        };
         context.output.line(&format!(
-            "{}  {:<11} {:>10}  {:>6} artifacts {:>10} ({:>10} new)  {verified}",
+            "{}  {:<11} {:>10}  {:>6} artifacts {:>10} ({:>10} new)  {verified}{kept}",
             view.id,
             view.state.word(),
             report::ago(now, view.at),
@@ -115,11 +188,17 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
     Ok(Exit::DONE)
 }
 
-fn verify(context: &Context<'_>, store: &Store, id: &str, quick: bool) -> Result<u8, StoreError> {
+fn verify(
+    context: &Context<'_>,
+    store: &Store,
+    id: &str,
+    quick: bool,
+    percent: u8,
+) -> Result<u8, StoreError> {
     let view = planner::find(store, id)?;
     let directory = &planner::configured(store)?.directory;
     let report = progress::shown(context, |task| {
-        backup::verify(directory, view.id, quick, store.clock(), task)
+        backup::verify_part(directory, view.id, quick, percent, store.clock(), task)
     })?;
     if context.output.is_json() {
         context.output.json(json!({

@@ -2,6 +2,8 @@
 
 mod args;
 mod artifacts;
+mod backup_args;
+mod backup_look;
 mod backups;
 mod confirm;
 mod console;

@@ -206,6 +206,9 @@ fn plan_json(plan: &Plan) -> Value {
             "unrecoverable": summary.unrecoverable,
             "skipped": summary.skipped,
             "shares": summary.shares,
+            "kept": summary.kept.iter().map(|kept| json!({
+                "what": kept.what, "kept_by": report::kept_by(&kept.reasons),
+            })).collect::<Vec<_>>(),
         },
         "steps": plan.steps,
     })
@@ -248,6 +251,10 @@ fn print_plan(context: &Context<'_>, plan: &Plan) {
     }
     if let Some(warning) = report::plan::warning(plan) {
         say(&format!("  {warning}"));
+    }
+    for kept in &summary.kept {
+        let why = report::kept_by(&kept.reasons).join(", ");
+        say(&format!("  kept: {} ({why})", kept.what));
     }
     for gone in &summary.unrecoverable {
         say(&format!("  cannot be brought back afterwards: {gone}"));

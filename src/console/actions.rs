@@ -310,6 +310,7 @@ pub const fn finding_pane(kind: FindingKind) -> Pane {
         | FindingKind::BackupOld
         | FindingKind::BackupUnverified
         | FindingKind::BackupDamaged
+        | FindingKind::BackupShrunk
         | FindingKind::BackupInterrupted => Pane::Backups,
         FindingKind::JobInterrupted => Pane::Jobs,
     }
@@ -337,6 +338,7 @@ pub const fn finding_action(kind: FindingKind) -> Action {
         | FindingKind::VolumeReadonly
         | FindingKind::BackupUnverified
         | FindingKind::BackupDamaged
+        | FindingKind::BackupShrunk
         | FindingKind::OtherFiles => Action::Open,
         FindingKind::ScrubOverdue => Action::Verify,
     }

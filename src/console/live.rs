@@ -18,7 +18,10 @@ use super::backend::{
     JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
 };
 use crate::{
-    apply::{self, unplanned::BackupJob},
+    apply::{
+        self,
+        unplanned::{BackupJob, BackupWork},
+    },
     backup::{self, BackupList, BackupView},
     journal::{JobList, JobState, JobView},
     maif::{self, BlockType, Reader, Verification},
@@ -402,7 +405,8 @@ impl Backend for Live {
         let store = self.current();
         match request {
             JobRequest::BackupCreate => {
-                let job = BackupJob::begin(&store).map_err(|error| words(&error))?;
+                let job =
+                    BackupJob::begin(&store, BackupWork::Create).map_err(|error| words(&error))?;
                 let (id, title) = (job.id().to_owned(), job.title().to_owned());
                 Ok(self.spawn(id, title, false, move |task| {
                     let (job, report) = job.run(task)?;
@@ -554,7 +558,7 @@ fn make_plan(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
             mode,
             names,
         } => planner::backup(store, &backup.to_string(), names, mode, 50),
-        Intent::BackupPrune { keep_last } => planner::prune(store, keep_last),
+        Intent::BackupPrune { policy } => planner::prune(store, Some(policy)),
         Intent::Remove { names } => planner::removal(store, names),
         Intent::Undo { job } => planner::undo(store, &job),
         Intent::Layout {

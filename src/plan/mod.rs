@@ -12,7 +12,7 @@ mod trash;
 mod undo;
 
 pub use model::*;
-pub use prune::{PruneRefused, prune_backups};
+pub use prune::{PruneChoice, backups_kept, prune_backups};
 pub use rebalance::{Next, RebalanceRefused, Target, rebalance};
 pub use remove::remove;
 pub use repair::{Choice, repair};

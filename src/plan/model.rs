@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     backup::BackupId,
     maif::Digest,
+    store::{Policy, retention::Reason},
     survey::Survey,
     volume::{ArtifactName, Layout, VersionId},
 };
@@ -44,7 +45,10 @@ pub enum Intent {
     /// Archive and mark removed.
     Remove { names: Vec<ArtifactName> },
     /// Retire backups that no rule keeps.
-    BackupPrune { keep_last: u32 },
+    BackupPrune {
+        #[serde(flatten)]
+        policy: Policy,
+    },
     /// Bring back what a job replaced or removed.
     Undo { job: String },
     /// Change the layout, and move what has another home under it.
@@ -126,9 +130,7 @@ impl Intent {
                 [name] => format!("remove {name}"),
                 names => format!("remove {} artifacts", names.len()),
             },
-            Self::BackupPrune { keep_last } => {
-                format!("prune backups, keeping the last {keep_last}")
-            }
+            Self::BackupPrune { policy } => format!("prune backups with {policy}"),
             Self::Undo { job } => format!("undo job {job}"),
             Self::Layout { change } => change.title(),
             Self::EmptyTrash { all: true } => "empty the trash".to_owned(),
@@ -341,6 +343,17 @@ pub struct Summary {
     /// Of a plan that moves artifacts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shares: Vec<Forecast>,
+    /// What a retention policy keeps, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
+}
+
+/// One thing that a retention policy keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// A backup's id; a version's, with its artifact's name.
+    pub what: String,
+    pub reasons: Vec<Reason>,
 }
 
 /// The digest of a plan's canonical steps.

@@ -1,53 +1,97 @@
-//! Which backups go: the sketches' cleanup, with reasons. Pure.
+//! Which backups go: a retention policy, with reasons. Pure.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
 
-use super::model::{Intent, Plan, Step, Summary};
-use crate::backup::{BackupState, BackupView};
+use chrono::{DateTime, TimeZone, Utc};
 
-/// Why there is no plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PruneRefused {
-    #[error("an empty policy would keep nothing; give --keep-last with at least 1")]
-    EmptyPolicy,
+use super::model::{Intent, Kept, Plan, Step, Summary};
+use crate::{
+    backup::{BackupState, BackupView},
+    store::{
+        Policy,
+        retention::{self, Reason, Refused},
+    },
+};
+
+/// Why each backup is kept, in the order given; no reason: the policy lets it go. Only complete
+/// backups count. Pinned ones, ones that are not complete and ones with a future date are never
+/// let go: the first are wanted, the others are for a person to look at.
+pub fn backups_kept<Z: TimeZone>(
+    backups: &[BackupView],
+    policy: &Policy,
+    now: DateTime<Utc>,
+    zone: &Z,
+) -> Result<Vec<Vec<Reason>>, Refused> {
+    let is_complete = |backup: &&BackupView| backup.state == BackupState::Complete;
+    let complete: Vec<&BackupView> = backups.iter().filter(is_complete).collect();
+    let mut by_policy = retention::apply(policy, &complete, |b| b.at, now, zone)?.into_iter();
+    Ok(backups
+        .iter()
+        .map(|backup| {
+            let mut reasons = if is_complete(&backup) {
+                by_policy.next().unwrap_or_default()
+            } else {
+                vec![Reason::NotComplete]
+            };
+            if backup.pinned {
+                reasons.push(Reason::Pinned);
+            }
+            reasons
+        })
+        .collect())
 }
 
-/// Keeps the last `keep_last` complete backups. Pinned ones, ones that are not complete and ones
-/// with a future date are never removed here: the first are wanted, the others are for a person to
-/// look at, and a wrong clock must not push a good backup out.
-pub fn prune_backups(
+/// What a prune is planned with, beside the backups.
+#[derive(Debug, Clone, Copy)]
+pub struct PruneChoice<'a> {
+    pub store: &'a str,
+    pub policy: Policy,
+    /// How long a retired backup can be brought back.
+    pub undo_window: Duration,
+}
+
+/// Plans to retire what the policy lets go.
+pub fn prune_backups<Z: TimeZone>(
     backups: &[BackupView],
-    store: &str,
-    keep_last: u32,
+    choice: PruneChoice<'_>,
     now: DateTime<Utc>,
-) -> Result<Plan, PruneRefused> {
-    if keep_last == 0 {
-        return Err(PruneRefused::EmptyPolicy);
-    }
-    let mut complete: Vec<&BackupView> = backups
-        .iter()
-        .filter(|b| b.state == BackupState::Complete && b.at <= now)
-        .collect();
-    complete.sort_by_key(|backup| std::cmp::Reverse(backup.id));
+    zone: &Z,
+) -> Result<Plan, Refused> {
+    let kept = backups_kept(backups, &choice.policy, now, zone)?;
+    let until = chrono::Duration::from_std(choice.undo_window)
+        .ok()
+        .and_then(|window| now.checked_add_signed(window))
+        .map_or_else(String::new, |until| {
+            format!(" after {}", until.format("%Y-%m-%d %H:%M UTC"))
+        });
     let mut summary = Summary::default();
     let mut steps = Vec::new();
-    for backup in complete.into_iter().skip(keep_last as usize) {
-        if backup.pinned {
-            summary.skipped.push(format!("{} is pinned", backup.id));
+    for (backup, reasons) in backups.iter().zip(kept) {
+        if !reasons.is_empty() {
+            summary.kept.push(Kept {
+                what: backup.id.to_string(),
+                reasons,
+            });
             continue;
         }
         summary.removes += 1;
+        let gone = format!("backup {}{until}", backup.id);
+        summary.unrecoverable.push(gone);
         steps.push(Step::RetireBackup {
             id: backup.id,
             bytes: backup.bytes,
         });
     }
-    steps.sort_by_key(|step| match step {
-        Step::RetireBackup { id, .. } => Some(*id),
-        _ => None,
-    });
-    let intent = Intent::BackupPrune { keep_last };
-    Ok(Plan::new(store.to_owned(), intent, now, steps, summary))
+    let intent = Intent::BackupPrune {
+        policy: choice.policy,
+    };
+    Ok(Plan::new(
+        choice.store.to_owned(),
+        intent,
+        now,
+        steps,
+        summary,
+    ))
 }
 
 #[cfg(test)]
@@ -72,10 +116,20 @@ mod tests {
         }
     }
 
-    fn removed(backups: &[BackupView], keep: u32) -> Vec<String> {
+    fn plan(backups: &[BackupView], policy: Policy) -> Result<Plan, Refused> {
+        let choice = PruneChoice {
+            store: "s",
+            policy,
+            undo_window: Duration::from_secs(86_400),
+        };
         let now = "2026-03-20T00:00:00Z".parse().unwrap();
-        let plan = prune_backups(backups, "s", keep, now).unwrap();
-        plan.steps
+        prune_backups(backups, choice, now, &Utc)
+    }
+
+    fn removed(backups: &[BackupView], policy: Policy) -> Vec<String> {
+        plan(backups, policy)
+            .unwrap()
+            .steps
             .iter()
             .map(|step| match step {
                 Step::RetireBackup { id, .. } => id.to_string(),
@@ -96,12 +150,50 @@ mod tests {
             backup(6, Complete, false),
             backup(25, Complete, false),
         ];
-        assert_eq!(removed(&backups, 1), ["20260302_010000", "20260305_010000"]);
-        assert_eq!(removed(&backups, 9), Vec::<String>::new());
-        let now = "2026-03-20T00:00:00Z".parse().unwrap();
+        assert_eq!(removed(&backups, Policy::last(2)), ["20260302_010000"]);
+        assert_eq!(removed(&backups, Policy::last(9)), [""; 0]);
+        let kept: Vec<_> = plan(&backups, Policy::last(2))
+            .unwrap()
+            .summary
+            .kept
+            .into_iter()
+            .map(|kept| kept.reasons)
+            .collect();
         assert_eq!(
-            prune_backups(&backups, "s", 0, now),
-            Err(PruneRefused::EmptyPolicy)
+            kept,
+            [
+                vec![Reason::Pinned],
+                vec![Reason::NotComplete],
+                vec![Reason::NotComplete],
+                vec![Reason::Last(2)],
+                vec![Reason::Last(1)],
+                vec![Reason::Future],
+            ]
+        );
+    }
+
+    #[test]
+    fn an_empty_policy_is_refused() {
+        let backups = [backup(1, BackupState::Complete, false)];
+        assert_eq!(plan(&backups, Policy::default()), Err(Refused::Empty));
+    }
+
+    #[test]
+    fn the_intent_reads_back_and_its_command_names_every_rule() {
+        let backups = [backup(1, BackupState::Complete, false)];
+        let policy = Policy {
+            keep_weekly: 4,
+            keep_within: Duration::from_secs(2 * 86_400),
+            ..Policy::last(3)
+        };
+        let plan = plan(&backups, policy).unwrap();
+        let text = serde_json::to_string(&plan).unwrap();
+        let again: Plan = serde_json::from_str(&text).unwrap();
+        assert_eq!(again, plan);
+        assert!(again.is_genuine());
+        assert_eq!(
+            crate::report::command(&plan.intent),
+            "maifdeck backup prune --keep-last 3 --keep-weekly 4 --keep-within 2d"
         );
     }
 }

@@ -92,8 +92,10 @@ pub fn about_backups(
                     "maifdeck backup create".to_owned(),
                 );
             }
+            // What was checked in parts is as old as its oldest part.
             let verified = last.verified.is_some_and(|v| {
-                v.ok && (now - v.at).to_std().unwrap_or_default() <= config.verify_every
+                let since = v.whole().map(|at| (now - at).to_std().unwrap_or_default());
+                v.ok && since.is_some_and(|since| since <= config.verify_every)
             });
             if !verified && age > config.verify_every {
                 add(
@@ -108,6 +110,23 @@ pub fn about_backups(
                 );
             }
         }
+    }
+    if let Some((before, last)) = shrunk(backups, now) {
+        add(
+            Severity::Warning,
+            FindingKind::BackupShrunk,
+            last.id.to_string(),
+            format!(
+                "backup {} holds {}, {}; {} before it held {}, {}",
+                last.id,
+                report::plural(last.artifacts, "artifact", "artifacts"),
+                report::size(last.bytes),
+                before.id,
+                report::count(before.artifacts),
+                report::size(before.bytes)
+            ),
+            format!("maifdeck backup diff {} {}", before.id, last.id),
+        );
     }
     for backup in backups {
         let reason = backup.reason.as_deref().unwrap_or("no reason known");
@@ -130,6 +149,18 @@ pub fn about_backups(
         }
     }
     findings
+}
+
+/// The last complete backup and the one before, when it holds less than half of that one.
+fn shrunk(backups: &[BackupView], now: DateTime<Utc>) -> Option<(&BackupView, &BackupView)> {
+    let mut newest_first = backups
+        .iter()
+        .rev()
+        .filter(|backup| backup.state == BackupState::Complete && backup.at <= now);
+    let (last, before) = (newest_first.next()?, newest_first.next()?);
+    let half = |now: u64, before: u64| now < before.div_ceil(2);
+    (half(last.artifacts, before.artifacts) || half(last.bytes, before.bytes))
+        .then_some((before, last))
 }
 
 /// Findings about jobs whose process is gone. `jobs` are newest first.

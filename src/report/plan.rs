@@ -64,9 +64,9 @@ pub fn command(intent: &Intent) -> String {
                 push(&shell(name));
             }
         }
-        Intent::BackupPrune { keep_last } => {
-            push("backup prune --keep-last");
-            push(&keep_last.to_string());
+        Intent::BackupPrune { policy } => {
+            push("backup prune");
+            push(&policy.to_string());
         }
         Intent::Layout { change } => push(&layout(change)),
         Intent::EmptyTrash { all } => {

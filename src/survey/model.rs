@@ -169,6 +169,7 @@ pub enum FindingKind {
     BackupOld,
     BackupUnverified,
     BackupDamaged,
+    BackupShrunk,
     BackupInterrupted,
     JobInterrupted,
     ScrubOverdue,

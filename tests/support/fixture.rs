@@ -695,6 +695,7 @@ fn backups(shape: Shape) -> Vec<BackupView> {
                     level: Level::Deep,
                     percent: if night == 6 { 20 } else { 100 },
                     ok: !damaged,
+                    ..Verified::default()
                 }),
                 pinned: night == 1,
                 kept_by: if night > 5 {

@@ -10,6 +10,7 @@ use crate::{
         theme::Role,
     },
     plan::Intent,
+    store::Policy,
     volume::{ArtifactName, VersionId},
 };
 
@@ -53,7 +54,9 @@ impl Prompt {
                 .map_err(|error| error.to_string()),
             Asked::KeepLast => match self.text.trim().parse() {
                 Ok(0) => Err("at least one backup is kept".to_owned()),
-                Ok(keep_last) => Ok(Reply::Plan(Intent::BackupPrune { keep_last })),
+                Ok(keep_last) => Ok(Reply::Plan(Intent::BackupPrune {
+                    policy: Policy::last(keep_last),
+                })),
                 Err(_) => Err("a number is needed".to_owned()),
             },
             Asked::Time => Ok(Reply::AsOf(self.text.trim().to_owned())),
