@@ -1,0 +1,145 @@
+//! Answers of the engine.
+
+use std::sync::Arc;
+
+use crate::{
+    console::{
+        app::{App, Cursor, History, Running},
+        backend::{ApplyError, RunningJob},
+        keymap::Pane,
+        message::{Command, Message, Ticket},
+        text,
+        theme::Role,
+        widgets::{
+            Dialog,
+            plan::{PlanDialog, State},
+        },
+    },
+    survey::Survey,
+};
+
+pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
+    match message {
+        Message::Survey(result) => surveyed(app, result),
+        Message::Backups(result) => {
+            app.pending.backups = false;
+            // Newest first on the screen: the last one is what matters.
+            app.data.backups = Some(result.map(|mut backups| {
+                backups.sort_by_key(|b| std::cmp::Reverse(b.at));
+                backups
+            }));
+        }
+        Message::Jobs(jobs) => {
+            app.pending.jobs = false;
+            app.data.jobs = jobs;
+            app.gather_findings();
+        }
+        Message::Rested(name) => {
+            let wanted = app.selected_artifact().is_some_and(|a| a.name == name);
+            if wanted && app.pane == Pane::Versions && app.pending.history.is_none() {
+                app.pending.history = Some(name.clone());
+                return vec![Command::History(name)];
+            }
+        }
+        Message::History(name, entries) => {
+            app.pending.history = None;
+            app.pending.history_stale = false;
+            if app.data.history.as_ref().is_none_or(|old| old.name != name) {
+                app.place_of(Pane::Versions).detail = Cursor::default();
+            }
+            app.data.history = Some(History { name, entries });
+        }
+        Message::Inspected(ticket, found) => {
+            if let Some(Dialog::Inspect(dialog)) = &mut app.dialog
+                && dialog.ticket == ticket
+            {
+                dialog.found = Some(found);
+            }
+        }
+        Message::Planned(asked, result) => {
+            if matches!(&app.dialog, Some(Dialog::Planning { ticket, .. }) if *ticket == asked) {
+                app.dialog = None;
+                match result {
+                    Ok(plan) => app.dialog = Some(Dialog::Plan(PlanDialog::new(plan))),
+                    Err(error) => app.say(Role::Warning, text::clean(&error.to_string())),
+                }
+            }
+        }
+        Message::Applied(ticket, result) => return applied(app, ticket, result),
+        Message::Started(Ok(job)) => return started(app, job),
+        Message::Started(Err(error)) => app.say(Role::Critical, text::clean(&error)),
+        _ => {}
+    }
+    Vec::new()
+}
+
+pub(super) fn surveyed(app: &mut App, result: Result<Option<Arc<Survey>>, String>) {
+    app.pending.refresh = false;
+    app.pending.next_refresh = app.moment.elapsed + app.settings.refresh;
+    match result {
+        Ok(changed) => {
+            app.data.survey_error = None;
+            app.data.fresh = Some(app.moment.elapsed);
+            if let Some(survey) = changed {
+                app.data.summary = survey.summary().to_vec();
+                for (pane, rows) in [
+                    (Pane::Replicas, &mut app.replicas),
+                    (Pane::Versions, &mut app.versions),
+                ] {
+                    let at = rows.rebuild(&survey);
+                    if let (Some(at), Some(place)) = (at, app.places.get_mut(pane.index())) {
+                        place.list.selected = at;
+                    }
+                }
+                app.marks.retain(|name| survey.find(name).is_some());
+                app.data.survey = Some(survey);
+                // The old history is shown until the new one arrives.
+                app.pending.history_stale = true;
+            }
+        }
+        Err(error) => app.data.survey_error = Some(text::clean(&error)),
+    }
+    app.gather_findings();
+}
+
+pub(super) fn applied(
+    app: &mut App,
+    ticket: Ticket,
+    result: Result<RunningJob, ApplyError>,
+) -> Vec<Command> {
+    let open = match &mut app.dialog {
+        Some(Dialog::Plan(dialog)) if dialog.state == State::Starting(ticket) => Some(dialog),
+        _ => None,
+    };
+    match (result, open) {
+        (Ok(job), dialog) => {
+            if dialog.is_some() {
+                app.dialog = None;
+            }
+            started(app, job)
+        }
+        (Err(ApplyError::Changed(why)), Some(dialog)) => {
+            dialog.state = State::Changed(why);
+            Vec::new()
+        }
+        (Err(ApplyError::Failed(why)), Some(dialog)) => {
+            dialog.state = State::Failed(why);
+            Vec::new()
+        }
+        (Err(error), None) => {
+            app.say(Role::Critical, text::clean(&error.to_string()));
+            Vec::new()
+        }
+    }
+}
+
+pub(super) fn started(app: &mut App, job: RunningJob) -> Vec<Command> {
+    app.say(Role::Info, format!("started: {}", text::clean(&job.title)));
+    if job.changes {
+        // The marks were for the plan that now runs.
+        app.marks.clear();
+    }
+    app.running.push(Running::new(job));
+    app.pending.jobs = true;
+    vec![Command::Jobs]
+}
