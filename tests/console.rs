@@ -10,6 +10,8 @@
 
 #[path = "console/confirm.rs"]
 mod confirm;
+#[path = "console/first_run.rs"]
+mod first_run;
 #[path = "support/fixture.rs"]
 mod fixture;
 #[path = "support/headless.rs"]

@@ -342,3 +342,32 @@ fn a_save_in_place_is_seen_by_the_refresh() {
     assert_eq!(s.end(), 0);
     s.is_restored();
 }
+
+#[test]
+fn without_a_configuration_the_console_makes_a_store() {
+    let f = Fixture::empty();
+    let mut session = Session::open(&f, &[], 24, 80);
+    session.see("No configuration was found");
+    session.press("\r");
+    session.see("Which directories");
+    for (before, disk) in ["a", "b", "c"].into_iter().enumerate() {
+        session.press(&f.path(disk).to_string_lossy());
+        session.press("\r");
+        session.wait(disk, |screen| {
+            screen.matches("will be created").count() == before + 1
+        });
+    }
+    session.press("\r");
+    session.see("p1.3");
+    session.press("\r");
+    session.see("Where shall backups go?");
+    session.press(&format!("{}\r", f.path("backups").display()));
+    session.see("[ Write and mark ]");
+    assert!(!f.path("maifdeck.toml").exists());
+    session.press("\t\r");
+    session.see("no complete backup");
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    session.is_restored();
+    f.run(&["put", "x", "--text", "hello"]).exits(0);
+}

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, MouseEvent};
 
-use super::backend::{ApplyError, HistoryEntry, Inspection, JobRequest, PlanError, RunningJob};
+use super::{
+    backend::{ApplyError, HistoryEntry, Inspection, JobRequest, PlanError, RunningJob},
+    setup,
+};
 use crate::{
     backup::BackupView,
     journal::JobView,
@@ -43,6 +46,8 @@ pub enum Message {
     Planned(Ticket, Result<Arc<Plan>, PlanError>),
     Applied(Ticket, Result<RunningJob, ApplyError>),
     Started(Result<RunningJob, String>),
+    /// An answer to the first run.
+    Setup(setup::Answer),
     /// A worker panicked; in words.
     Panicked(String),
     /// The terminal is gone: nothing may be written to it.

@@ -4,7 +4,7 @@
 mod actions;
 pub mod app;
 pub mod backend;
-mod canvas;
+pub mod canvas;
 pub mod execute;
 mod input;
 pub mod keymap;
@@ -15,6 +15,7 @@ pub mod message;
 mod panes;
 mod rows;
 mod run;
+pub mod setup;
 mod terminal;
 mod text;
 pub mod theme;
@@ -24,4 +25,4 @@ mod when;
 pub mod widgets;
 
 pub use backend::Backend;
-pub use run::{Color, ConsoleError, Options, open};
+pub use run::{Color, ConsoleError, Options, open, open_first};

@@ -23,6 +23,7 @@ use super::{
     input,
     keymap::{Keymap, KeymapError},
     message::{Command, Message, Moment},
+    setup::{self, End, Founder},
     terminal::Terminal,
     theme::{Theme, ThemeName},
     update::{REST, begin, update},
@@ -86,32 +87,55 @@ const CHANNEL: usize = 256;
 /// hang-up, interruption and termination. The terminal is as before then. The caller should end the
 /// process without joining threads: one may be stuck on a dead mount.
 pub fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8, ConsoleError> {
+    start(Start::Store(backend), options)
+}
+
+/// Opens the guided setup, and the console on the store that it made. Returns as [`open`] does.
+pub fn open_first(founder: Arc<dyn Founder>, options: Options) -> Result<u8, ConsoleError> {
+    start(Start::Setup(founder), options)
+}
+
+/// What the terminal is taken over for.
+enum Start {
+    Store(Arc<dyn Backend>),
+    Setup(Arc<dyn Founder>),
+}
+
+fn start(start: Start, options: Options) -> Result<u8, ConsoleError> {
     let settings = settings(&options)?;
-    let store = backend.store();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
-    let terminal = Terminal::enter(options.mouse)?;
-    let (sender, receiver) = channel(CHANNEL);
+    let mut terminal = Terminal::enter(options.mouse)?;
+    let (sender, mut receiver) = channel(CHANNEL);
     input::listen(&sender)?;
-    let console = Console {
-        app: App::new(
-            settings,
-            store,
-            Terminal::size(),
-            Moment {
-                now: options.clock.now(),
-                elapsed: Duration::ZERO,
-            },
-        ),
-        backend,
-        terminal,
-        sender,
-        clock: options.clock,
-        opened: Instant::now(),
-        rest: None,
-    };
-    Ok(runtime.block_on(console.run(receiver)))
+    Ok(runtime.block_on(async move {
+        let backend = match start {
+            Start::Store(backend) => backend,
+            Start::Setup(founder) => {
+                let theme = settings.theme;
+                match setup::run(&founder, theme, &mut terminal, &mut receiver, &sender).await {
+                    End::Open(backend) => backend,
+                    End::Leave(code) => return code,
+                }
+            }
+        };
+        let store = backend.store();
+        let moment = Moment {
+            now: options.clock.now(),
+            elapsed: Duration::ZERO,
+        };
+        let console = Console {
+            app: App::new(settings, store, Terminal::size(), moment),
+            backend,
+            terminal,
+            sender,
+            clock: options.clock,
+            opened: Instant::now(),
+            rest: None,
+        };
+        console.run(receiver).await
+    }))
 }
 
 fn settings(options: &Options) -> Result<Settings, ConsoleError> {
@@ -331,7 +355,7 @@ impl Console {
     }
 }
 
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
+pub(super) fn words(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(ToString::to_string)

@@ -10,6 +10,7 @@ pub mod judge;
 pub mod peek;
 pub mod placement;
 pub mod prepare;
+pub mod setup;
 pub mod state;
 
 pub use config::{Config, ConfigError, Environment};

@@ -132,7 +132,7 @@ impl Headless {
     }
 }
 
-fn lines(buffer: &Buffer) -> Vec<String> {
+pub fn lines(buffer: &Buffer) -> Vec<String> {
     let width = usize::from(buffer.area.width.max(1));
     buffer
         .content
