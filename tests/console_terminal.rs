@@ -243,6 +243,25 @@ fn it_opens_shows_every_pane_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn leaving_a_running_job_says_where_its_journal_is() {
+    let mut session = Session::open(&[]);
+    session.wait_for("9 findings");
+    session.keys("b");
+    session.wait_for("started: create a backup");
+    session.keys("q");
+    session.wait_for("1 job is running");
+    session.keys("j\r");
+    let (code, raw) = session.end();
+    assert_eq!(code, 0);
+    assert_restored(&raw);
+    let left = raw.windows(8).rposition(|w| w == b"\x1b[?1049l").unwrap();
+    assert!(has(
+        &raw[left..],
+        "left: create a backup; its journal: /volumes/p1.1/"
+    ));
+}
+
+#[test]
 fn half_a_sequence_freezes_nothing() {
     let mut session = Session::open(&[]);
     session.wait_for("9 findings");

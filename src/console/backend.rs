@@ -203,6 +203,11 @@ pub trait Backend: Send + Sync + 'static {
 
     fn resume_job(&self, id: &str) -> Result<RunningJob, String>;
 
+    /// Where the journal of a job is, for people who go on with it elsewhere. `None`: it keeps none.
+    fn journal(&self, _id: &str) -> Option<String> {
+        None
+    }
+
     /// The console is about to be stopped (Ctrl-Z) or to exit and has paused its jobs: bring them
     /// to a safe point, give back locks and the lease, return when that is done or time is up.
     fn rest(&self, _within: Duration) {}

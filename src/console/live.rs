@@ -437,6 +437,18 @@ impl Backend for Live {
         Ok(self.run(job))
     }
 
+    fn journal(&self, id: &str) -> Option<String> {
+        let below = format!(".maifdeck/journal/{id}.jsonl");
+        self.current().slots().iter().find_map(|slot| {
+            let path = slot.volume.path().join(&below);
+            let asked = path.clone();
+            let there = slot.volume.run(Lane::Short, move |_, _| Ok(asked.exists()));
+            there
+                .is_ok_and(|there| there)
+                .then(|| path.display().to_string())
+        })
+    }
+
     fn rest(&self, within: Duration) {
         let tasks = lock(&self.running).clone();
         for task in &tasks {

@@ -202,7 +202,7 @@ fn leaving_asks_only_when_jobs_run() {
     );
     let mut console = Headless::open(Shape::Healthy, (100, 30));
     console.press("b C-c");
-    assert!(matches!(console.app.dialog, Some(Dialog::Choice(_))));
+    assert!(matches!(console.app.dialog, Some(Dialog::Leave(_))));
     console.press("enter");
     assert!(console.asked.is_empty(), "the first choice is to stay");
     console.press("q down enter");
@@ -214,6 +214,30 @@ fn leaving_asks_only_when_jobs_run() {
             silent: false
         }]
     );
+}
+
+#[test]
+fn the_question_of_leaving_follows_the_jobs() {
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    console.press("b b q");
+    assert!(
+        console.text().contains("2 jobs are running"),
+        "{}",
+        console.text()
+    );
+    for left in ["1 job is running", ""] {
+        let held = console.backend.held.lock().unwrap().pop().unwrap();
+        held.done.send_replace(Some(JobOutcome {
+            state: JobState::Done,
+            message: "26 artifacts".to_owned(),
+            errors: Vec::new(),
+        }));
+        console.tick(Duration::from_millis(300));
+        assert!(console.text().contains(left), "{}", console.text());
+    }
+    assert!(console.app.dialog.is_none(), "nothing is left to ask");
+    assert!(console.text().contains("26 artifacts"));
+    assert!(console.asked.is_empty(), "and nobody left");
 }
 
 #[test]

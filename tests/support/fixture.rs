@@ -258,6 +258,10 @@ impl Backend for FakeBackend {
         Ok(self.run(word, title, None))
     }
 
+    fn journal(&self, id: &str) -> Option<String> {
+        Some(format!("/volumes/p1.1/.maifdeck/journal/{id}.jsonl"))
+    }
+
     fn resume_job(&self, id: &str) -> Result<RunningJob, String> {
         Ok(self.run("resume", format!("resume {id}"), None))
     }

@@ -7,6 +7,7 @@ use crate::{
         message::{Command, Moment},
         text,
         theme::Role,
+        widgets::Dialog,
     },
     journal::JobState,
 };
@@ -42,6 +43,10 @@ pub(super) fn tick(app: &mut App, moment: Moment) -> Vec<Command> {
         app.pending.next_refresh = now;
         app.pending.next_backups = now;
         app.data.history = None;
+    }
+    if app.running.is_empty() && matches!(app.dialog, Some(Dialog::Leave(_))) {
+        // Its question has no object any more; the notice says how the last job ended.
+        app.dialog = None;
     }
     for (title, outcome) in ended {
         if app.settings.bell {
