@@ -16,6 +16,8 @@ mod first_run;
 mod fixture;
 #[path = "support/headless.rs"]
 mod headless;
+#[path = "console/lists.rs"]
+mod lists;
 #[path = "console/panes.rs"]
 mod panes;
 #[path = "console/rules.rs"]

@@ -14,9 +14,12 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use super::backend::{
-    ApplyError, Backend, EntryId, HistoryEntry, InspectedBlock, InspectedEntry, Inspection,
-    JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
+use super::{
+    backend::{
+        ApplyError, Backend, EntryId, HistoryEntry, InspectedBlock, InspectedEntry, Inspection,
+        JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
+    },
+    table::Agents,
 };
 use crate::{
     apply,
@@ -435,6 +438,10 @@ impl Backend for Live {
     fn resume_job(&self, id: &str) -> Result<RunningJob, String> {
         let job = apply::resume(&self.current(), id).map_err(|error| words(&error))?;
         Ok(self.run(job))
+    }
+
+    fn agents(&self, survey: &Survey) -> Agents {
+        super::agents::read(&self.current(), survey)
     }
 
     fn journal(&self, id: &str) -> Option<String> {

@@ -8,12 +8,12 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use super::{
     backend::{ApplyError, HistoryEntry, Inspection, JobRequest, PlanError, RunningJob},
     setup,
+    table::{Agents, Seen, Table},
 };
 use crate::{
     backup::BackupView,
     journal::JobView,
     plan::{Intent, Plan},
-    survey::Survey,
     volume::{ArtifactName, VersionId},
 };
 
@@ -36,7 +36,9 @@ pub enum Message {
     Mouse(MouseEvent),
     Resize(u16, u16),
     Tick(Moment),
-    Survey(Result<Option<Arc<Survey>>, String>),
+    Survey(Result<Option<Seen>, String>),
+    /// Who signed what, for the table of this generation.
+    Agents(Arc<Table>, Agents),
     Backups(Result<Vec<BackupView>, String>),
     Jobs(Vec<JobView>),
     /// The selection has rested on this name for a moment.
@@ -62,6 +64,8 @@ pub enum Message {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     Refresh(Vec<ArtifactName>),
+    /// Read who signed what, for a filter.
+    Agents,
     Backups,
     Jobs,
     /// Send `Rested` after a short while.

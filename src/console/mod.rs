@@ -2,20 +2,24 @@
 //! function of the state. It never touches a file system: all it knows comes through [`Backend`].
 
 mod actions;
+mod agents;
 pub mod app;
 pub mod backend;
 pub mod canvas;
 pub mod execute;
+mod filter;
 mod input;
 pub mod keymap;
 pub mod keys;
 mod layout;
 pub mod live;
+mod marks;
 pub mod message;
 mod panes;
-mod rows;
+pub mod rows;
 mod run;
 pub mod setup;
+pub mod table;
 mod terminal;
 mod text;
 pub mod theme;

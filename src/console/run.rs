@@ -304,12 +304,13 @@ impl Console {
     fn call(&self, command: Command) {
         let backend = Arc::clone(&self.backend);
         let sender = self.sender.clone();
-        let previous = self.app.data.survey.clone();
+        let previous = self.app.seen();
         let spawned = thread::Builder::new()
             .name("engine call".to_owned())
             .spawn(move || {
-                let called =
-                    catch_unwind(AssertUnwindSafe(|| execute(&*backend, command, previous)));
+                let called = catch_unwind(AssertUnwindSafe(|| {
+                    execute(&*backend, command, previous.as_ref())
+                }));
                 let message =
                     called.unwrap_or_else(|panic| Some(Message::Panicked(words(&*panic))));
                 if let Some(message) = message {

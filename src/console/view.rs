@@ -321,8 +321,19 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         canvas.put_right(area, &help, Role::Dim);
         return;
     }
+    if let Some(problem) = app.rows().and_then(|rows| rows.problem.as_ref()) {
+        let room = area.width.saturating_sub(2);
+        canvas.put(
+            area.x + 1,
+            area.y,
+            room,
+            &text::clean(problem),
+            Role::Warning,
+        );
+        return;
+    }
     if app.filtering {
-        let hint = " type to filter   up/down move   enter keeps   esc clears";
+        let hint = " words, state:corrupt partition:p2 size:>1M age:<2d agent:x   enter keeps";
         canvas.put(area.x, area.y, area.width, hint, Role::Dim);
         return;
     }
@@ -330,7 +341,7 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let limit = area.right().saturating_sub(help_width + 1);
     let marks = app.marks.len();
     if marks > 0 && app.rows().is_some() {
-        let words = format!("{} {marks} marked  ", g.marked);
+        let words = format!("{} {} marked  ", g.marked, count(marks as u64));
         x += canvas.put(x, area.y, limit.saturating_sub(x), &words, Role::Info);
     }
     for (entry, key) in app.settings.keymap.footer(app.pane) {

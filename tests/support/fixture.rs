@@ -14,6 +14,7 @@ use maifdeck::{
         ApplyError, Backend, EntryId, HistoryEntry, InspectedBlock, InspectedEntry, Inspection,
         JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
     },
+    console::table::Agents,
     journal::{Actor, JobState, JobView},
     maif::Digest,
     plan::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary},
@@ -256,6 +257,16 @@ impl Backend for FakeBackend {
             ),
         };
         Ok(self.run(word, title, None))
+    }
+
+    fn agents(&self, survey: &Survey) -> Agents {
+        // The odd rows are signed by a robot.
+        Agents {
+            names: vec!["did:key:human".to_owned(), "did:key:robot".to_owned()],
+            of_row: (0..survey.artifacts.len() as u32)
+                .map(|row| row % 2)
+                .collect(),
+        }
     }
 
     fn journal(&self, id: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 //! From a finding to the pane that shows its subject and to the key that leads to its remedy.
 
-use super::movement::{go, select};
+use super::{listing::select, movement::go};
 use crate::{
     console::{
         app::App,

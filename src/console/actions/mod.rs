@@ -4,6 +4,8 @@
 mod findings;
 mod jobs;
 mod later;
+mod listing;
+mod marking;
 mod movement;
 mod plans;
 mod show;
@@ -81,10 +83,16 @@ fn dispatch(app: &mut App, action: Action) -> Done {
             app.filtering = true;
             app.focus = Focus::List;
         }
-        Action::ProblemsOnly => movement::problems_only(app),
+        Action::ProblemsOnly => listing::problems_only(app),
         Action::Inspect => return show::inspect(app),
-        Action::Mark => movement::mark(app)?,
-        Action::UnmarkAll => app.marks.clear(),
+        Action::Mark => marking::toggle(app)?,
+        Action::MarkDown => marking::extend(app, 1)?,
+        Action::MarkUp => marking::extend(app, -1)?,
+        Action::MarkRange => marking::range(app)?,
+        Action::MarkFiltered => marking::all(app)?,
+        Action::UnmarkAll => marking::none(app),
+        Action::Sort => listing::sort(app),
+        Action::SortReverse => listing::reverse(app),
         Action::Copy => return show::copy(app),
         Action::Refresh => {
             if app.pending.refresh {
@@ -109,8 +117,8 @@ fn dispatch(app: &mut App, action: Action) -> Done {
 }
 
 fn marked_or_selected(app: &App) -> Result<Vec<ArtifactName>, Refusal> {
-    if !app.marks.is_empty() {
-        return Ok(app.marks.iter().cloned().collect());
+    if let Some(survey) = app.survey().filter(|_| !app.marks.is_empty()) {
+        return Ok(app.marks.names(survey));
     }
     app.selected_artifact()
         .map(|a| vec![a.name.clone()])

@@ -1,13 +1,10 @@
-//! Moving: between panes, in lists, into details and out again; marks and the problems-only view.
+//! Moving: between panes, in lists, into details and out again.
 
-use super::{Done, Refusal, findings, show};
-use crate::{
-    console::{
-        app::{App, Focus},
-        keymap::Pane,
-        layout, update,
-    },
-    volume::ArtifactName,
+use super::{Done, findings, listing, show};
+use crate::console::{
+    app::{App, Focus},
+    keymap::Pane,
+    layout, update,
 };
 
 /// Goes to a pane.
@@ -82,48 +79,8 @@ pub(super) fn back(app: &mut App) {
     } else if app.rows().is_some_and(|rows| !rows.filter.is_empty()) {
         update::set_filter(app, String::new());
     } else if app.rows().is_some_and(|rows| rows.problems_only) {
-        problems_only(app);
+        listing::problems_only(app);
     } else {
         go(app, Pane::Overview);
     }
-}
-
-/// Selects an artifact by name, giving up a filter that hides it.
-pub fn select(app: &mut App, name: &ArtifactName) {
-    let Some(survey) = app.data.survey.clone() else {
-        return;
-    };
-    let Some(rows) = app.rows_mut() else { return };
-    rows.anchor = Some(name.clone());
-    let at = rows.rebuild(&survey).or_else(|| {
-        rows.filter.clear();
-        rows.problems_only = false;
-        rows.rebuild(&survey)
-    });
-    if let Some(at) = at {
-        app.place_mut().list.selected = at;
-    }
-}
-
-pub(super) fn problems_only(app: &mut App) {
-    let Some(survey) = app.data.survey.clone() else {
-        return;
-    };
-    let at = app.rows_mut().and_then(|rows| {
-        rows.problems_only = !rows.problems_only;
-        rows.rebuild(&survey)
-    });
-    app.place_mut().list.selected = at.unwrap_or(0);
-}
-
-pub(super) fn mark(app: &mut App) -> Result<(), Refusal> {
-    let name = app
-        .selected_artifact()
-        .map(|a| a.name.clone())
-        .ok_or("nothing is selected")?;
-    if !app.marks.remove(&name) {
-        app.marks.insert(name);
-    }
-    step(app, 1);
-    Ok(())
 }

@@ -244,7 +244,7 @@ pub(super) fn restore(app: &mut App, mode: RestoreMode) -> Done {
         Intent::BackupRestore {
             backup: backup.id,
             mode,
-            names: app.marks.iter().cloned().collect(),
+            names: app.survey().map(|s| app.marks.names(s)).unwrap_or_default(),
         }
     };
     Ok(plan(app, intent))

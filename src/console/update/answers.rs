@@ -2,25 +2,36 @@
 
 use std::sync::Arc;
 
-use crate::{
-    console::{
-        app::{App, Cursor, History, Running},
-        backend::{ApplyError, RunningJob},
-        keymap::Pane,
-        message::{Command, Message, Ticket},
-        text,
-        theme::Role,
-        widgets::{
-            Dialog,
-            plan::{PlanDialog, State},
-        },
+use crate::console::{
+    app::{App, Cursor, History, Running},
+    backend::{ApplyError, RunningJob},
+    keymap::Pane,
+    message::{Command, Message, Ticket},
+    table::Seen,
+    text,
+    theme::Role,
+    widgets::{
+        Dialog,
+        plan::{PlanDialog, State},
     },
-    survey::Survey,
 };
 
 pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
     match message {
         Message::Survey(result) => surveyed(app, result),
+        Message::Agents(table, agents) => {
+            app.pending.agents = false;
+            // For the table that they were read for: another one asks again.
+            let _ = table.agents.set(Arc::new(agents));
+            if let Some(seen) = app.seen() {
+                let now = app.moment.now;
+                for rows in [&mut app.replicas, &mut app.versions] {
+                    if rows.needs_agents {
+                        rows.rebuild(&seen, now);
+                    }
+                }
+            }
+        }
         Message::Backups(result) => {
             app.pending.backups = false;
             // Newest first on the screen: the last one is what matters.
@@ -73,26 +84,28 @@ pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
     Vec::new()
 }
 
-pub(super) fn surveyed(app: &mut App, result: Result<Option<Arc<Survey>>, String>) {
+pub(super) fn surveyed(app: &mut App, result: Result<Option<Seen>, String>) {
     app.pending.refresh = false;
     app.pending.next_refresh = app.moment.elapsed + app.settings.refresh;
     match result {
         Ok(changed) => {
             app.data.survey_error = None;
             app.data.fresh = Some(app.moment.elapsed);
-            if let Some(survey) = changed {
-                app.data.summary = survey.summary().to_vec();
+            if let Some(seen) = changed {
                 for (pane, rows) in [
                     (Pane::Replicas, &mut app.replicas),
                     (Pane::Versions, &mut app.versions),
                 ] {
-                    let at = rows.rebuild(&survey);
+                    let at = rows.rebuild(&seen, app.moment.now);
                     if let (Some(at), Some(place)) = (at, app.places.get_mut(pane.index())) {
                         place.list.selected = at;
                     }
                 }
-                app.marks.retain(|name| survey.find(name).is_some());
-                app.data.survey = Some(survey);
+                if let Some(before) = app.seen() {
+                    app.marks.follow(&before, &seen);
+                }
+                app.data.survey = Some(seen.survey);
+                app.data.table = seen.table;
                 // The old history is shown until the new one arrives.
                 app.pending.history_stale = true;
             }

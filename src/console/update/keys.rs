@@ -113,14 +113,15 @@ pub(super) fn filter_key(app: &mut App, event: KeyEvent) -> Vec<Command> {
 
 /// Filters the pane's artifacts; the best fit is selected.
 pub fn set_filter(app: &mut App, filter: String) {
-    let Some(survey) = app.data.survey.clone() else {
+    let Some(seen) = app.seen() else {
         return;
     };
+    let now = app.moment.now;
     let at = app.rows_mut().and_then(|rows| {
         let cleared = filter.is_empty();
         rows.filter = filter;
         // Taking the filter away leaves the selection on its artifact.
-        rows.rebuild(&survey).filter(|_| cleared)
+        rows.rebuild(&seen, now).filter(|_| cleared)
     });
     app.place_mut().list.selected = at.unwrap_or(0);
 }

@@ -119,6 +119,10 @@ fn settle(app: &mut App, commands: &mut Vec<Command>) {
             commands.push(Command::Rest(name));
         }
     }
+    if app.rows().is_some_and(|rows| rows.needs_agents) && !app.pending.agents {
+        app.pending.agents = true;
+        commands.push(Command::Agents);
+    }
     if app.focus == Focus::Detail && !actions::has_detail(app) {
         app.focus = Focus::List;
     }
