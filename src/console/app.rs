@@ -177,7 +177,10 @@ pub struct App {
     pub pending: Pending,
     pub running: Vec<Running>,
     pub dialog: Option<Dialog>,
+    /// The answer to the last key.
     pub notice: Option<Notice>,
+    /// What happened by itself; the first is shown.
+    pub events: VecDeque<Notice>,
     pub begun: Option<Stroke>,
     pub last_ticket: Ticket,
     /// Work since the last safe point is being finished before leaving.
@@ -204,6 +207,7 @@ impl App {
             running: Vec::new(),
             dialog: None,
             notice: None,
+            events: VecDeque::new(),
             begun: None,
             last_ticket: 0,
             leaving: false,

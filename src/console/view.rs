@@ -9,7 +9,7 @@ use super::{
     layout::{self, Areas},
     panes, text,
     theme::Role,
-    widgets,
+    when, widgets,
 };
 use crate::report::{count, duration, percent, size};
 
@@ -134,11 +134,7 @@ fn freshness(app: &App) -> Piece {
     let age = app.moment.elapsed.saturating_sub(at).as_secs();
     let words = match age {
         0..10 => "seconds".to_owned(),
-        10..30 => "10 s".to_owned(),
-        30..60 => "30 s".to_owned(),
-        60..300 => "1 min".to_owned(),
-        300..1_800 => "5 min".to_owned(),
-        1_800..3_600 => "30 min".to_owned(),
+        10..3_600 => when::step(age).to_owned(),
         _ => format!("{} h", age / 3_600),
     };
     if app.is_changing() {
@@ -315,7 +311,7 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let g = canvas.theme.glyphs;
     let help = format!("{} help ", app.settings.keymap.key(Action::Help));
     let help_width = u16::try_from(text::width(&help)).unwrap_or(0);
-    if let Some(notice) = &app.notice {
+    if let Some(notice) = app.notice.as_ref().or_else(|| app.events.front()) {
         let room = area.width.saturating_sub(help_width + 2);
         canvas.put(area.x + 1, area.y, room, &notice.text, notice.role);
         canvas.put_right(area, &help, Role::Dim);

@@ -350,6 +350,69 @@ fn old_data_is_not_called_live() {
 }
 
 #[test]
+fn what_happens_by_itself_is_told_and_takes_no_key() {
+    let mut console = Headless::open(Shape::Healthy, (140, 30));
+    console.app.settings.bell = true;
+    assert!(
+        console.app.events.is_empty(),
+        "what is there at first is no news"
+    );
+    let healthy = (**console.app.data.survey.as_ref().unwrap()).clone();
+    let mut lost = healthy.clone();
+    lost.volumes[4].state = maifdeck::survey::VolumeState::Unreachable;
+    lost.volumes[4].reason = Some("no answer for 7 s: /volumes/p2.2; check the mount".to_owned());
+    lost.findings.push(maifdeck::survey::Finding {
+        severity: maifdeck::survey::Severity::Critical,
+        kind: maifdeck::survey::FindingKind::Corrupt,
+        subject: "agent-handbook".to_owned(),
+        message: "a copy is corrupt".to_owned(),
+        remedy: "repair it".to_owned(),
+    });
+    console.press("4 /");
+    console.send(Message::Survey(Ok(Some(lost.clone().into()))));
+    assert!(
+        console.text().contains("no answer for 7 s"),
+        "{}",
+        console.text()
+    );
+    assert_eq!(console.asked, [Command::Bell], "one bell for all of it");
+    // Keys still go where they went, and the news stays through them.
+    console.press("r e enter");
+    assert_eq!(console.app.rows().unwrap().filter, "re");
+    assert!(console.text().contains("no answer for 7 s"));
+    console.send(Message::Survey(Ok(Some(lost.into()))));
+    console.tick(Duration::from_secs(9));
+    assert!(
+        console
+            .text()
+            .contains("new finding: agent-handbook: a copy is corrupt"),
+        "{}",
+        console.text()
+    );
+    console.send(Message::Survey(Ok(Some(healthy.into()))));
+    console.tick(Duration::from_secs(9));
+    assert!(console.text().contains("is back"), "{}", console.text());
+    console.tick(Duration::from_secs(9));
+    assert!(console.app.events.is_empty());
+}
+
+#[test]
+fn ages_go_in_steps() {
+    let mut console = Headless::open(Shape::Healthy, (120, 40));
+    console.press("3");
+    let mut frames = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        let moment = Moment {
+            now: console.app.moment.now + chrono::Duration::seconds(2),
+            elapsed: console.app.moment.elapsed + Duration::from_secs(2),
+        };
+        console.send(Message::Tick(moment));
+        frames.insert(console.text());
+    }
+    assert!(frames.len() <= 4, "{} frames in 400 s", frames.len());
+}
+
+#[test]
 fn an_idle_console_draws_the_same_frame() {
     let mut console = Headless::open(Shape::Damaged, (100, 30));
     console.tick(Duration::from_secs(2));

@@ -14,8 +14,9 @@ use crate::{
         layout::Parts,
         text,
         theme::Role,
+        when::ago,
     },
-    report::{ago, count, number::ratio, percent, plural, size},
+    report::{count, number::ratio, percent, plural, size},
     survey::{ArtifactState, Finding},
     volume::Level,
 };

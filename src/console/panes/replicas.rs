@@ -6,9 +6,10 @@ use ratatui::layout::Rect;
 use super::{cursor, empty, field, headings, right, visible};
 use crate::{
     console::{
-        app::App, canvas::Canvas, layout::Parts, rows::Rows, text, theme::Role, widgets::prompt,
+        app::App, canvas::Canvas, layout::Parts, rows::Rows, text, theme::Role, when::age,
+        widgets::prompt,
     },
-    report::{self, age, count, size},
+    report::{self, count, size},
     survey::{ArtifactView, CopyState, CopyView, Survey, VolumeIndex},
 };
 

@@ -12,8 +12,9 @@ use crate::{
         layout::{self, Parts},
         table, text,
         theme::Role,
+        when::age,
     },
-    report::{age, number::ratio, plural, signed_size, size},
+    report::{number::ratio, plural, signed_size, size},
     survey::{ArtifactState, ArtifactView},
 };
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::events;
 use crate::console::{
     app::{App, Cursor, History, Running},
     backend::{ApplyError, RunningJob},
@@ -18,7 +19,7 @@ use crate::console::{
 
 pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
     match message {
-        Message::Survey(result) => surveyed(app, result),
+        Message::Survey(result) => return surveyed(app, result),
         Message::Agents(table, agents) => {
             app.pending.agents = false;
             // For the table that they were read for: another one asks again.
@@ -84,9 +85,12 @@ pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
     Vec::new()
 }
 
-pub(super) fn surveyed(app: &mut App, result: Result<Option<Seen>, String>) {
+pub(super) fn surveyed(app: &mut App, result: Result<Option<Seen>, String>) -> Vec<Command> {
     app.pending.refresh = false;
     app.pending.next_refresh = app.moment.elapsed + app.settings.refresh;
+    let mut news = Vec::new();
+    // What is there when the console opens is no news.
+    let had_survey = app.survey().is_some();
     match result {
         Ok(changed) => {
             app.data.survey_error = None;
@@ -103,6 +107,7 @@ pub(super) fn surveyed(app: &mut App, result: Result<Option<Seen>, String>) {
                 }
                 if let Some(before) = app.seen() {
                     app.marks.follow(&before, &seen);
+                    news = events::volumes(&before.survey, &seen.survey);
                 }
                 app.data.survey = Some(seen.survey);
                 app.data.table = seen.table;
@@ -110,9 +115,26 @@ pub(super) fn surveyed(app: &mut App, result: Result<Option<Seen>, String>) {
                 app.pending.history_stale = true;
             }
         }
-        Err(error) => app.data.survey_error = Some(text::clean(&error)),
+        Err(error) => {
+            let error = text::clean(&error);
+            if app.data.survey_error.is_none() {
+                let words = format!("the store could not be looked at: {error}");
+                news.push((Role::Critical, words));
+            }
+            app.data.survey_error = Some(error);
+        }
     }
+    let before = std::mem::take(&mut app.data.findings);
     app.gather_findings();
+    if had_survey {
+        news.extend(events::findings(&before, &app.data.findings));
+    }
+    let mut bells: Vec<_> = news
+        .into_iter()
+        .filter_map(|(role, words)| events::tell(app, role, words))
+        .collect();
+    bells.truncate(1);
+    bells
 }
 
 pub(super) fn applied(

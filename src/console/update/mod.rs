@@ -2,6 +2,7 @@
 //! commands; so the whole console runs headless in tests.
 
 mod answers;
+mod events;
 mod keys;
 mod leave;
 mod tick;

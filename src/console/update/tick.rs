@@ -1,5 +1,6 @@
 //! Time passes: what is due is asked for, running jobs are sampled.
 
+use super::events;
 use crate::{
     console::{
         app::App,
@@ -48,12 +49,10 @@ pub(super) fn tick(app: &mut App, moment: Moment) -> Vec<Command> {
         // Its question has no object any more; the notice says how the last job ended.
         app.dialog = None;
     }
+    events::pass(app);
     for (title, outcome) in ended {
-        if app.settings.bell {
-            commands.push(Command::Bell);
-        }
         let title = text::clean(&title);
-        match outcome {
+        let (role, words) = match outcome {
             Some(outcome) => {
                 let role = match outcome.state {
                     JobState::Done => Role::Good,
@@ -64,16 +63,17 @@ pub(super) fn tick(app: &mut App, moment: Moment) -> Vec<Command> {
                     | JobState::Cancelled => Role::Warning,
                 };
                 let message = text::clean(&outcome.message);
-                app.say(
+                (
                     role,
                     format!("{title}: {}, {message}", outcome.state.word()),
-                );
+                )
             }
-            None => app.say(
+            None => (
                 Role::Critical,
                 format!("{title}: its worker failed; see the log"),
             ),
-        }
+        };
+        commands.extend(events::tell(app, role, words));
     }
     // A slow answer is waited for: refreshes never overlap. They rest while a plan runs.
     if !app.pending.refresh && now >= app.pending.next_refresh && !app.is_changing() {
