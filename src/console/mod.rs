@@ -6,6 +6,7 @@ mod agents;
 pub mod app;
 pub mod backend;
 pub mod canvas;
+mod encode;
 pub mod execute;
 mod filter;
 mod input;
