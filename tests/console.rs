@@ -10,10 +10,14 @@
 
 #[path = "console/confirm.rs"]
 mod confirm;
+#[path = "console/first_run.rs"]
+mod first_run;
 #[path = "support/fixture.rs"]
 mod fixture;
 #[path = "support/headless.rs"]
 mod headless;
+#[path = "console/lists.rs"]
+mod lists;
 #[path = "console/panes.rs"]
 mod panes;
 #[path = "console/rules.rs"]

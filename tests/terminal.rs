@@ -342,3 +342,116 @@ fn a_save_in_place_is_seen_by_the_refresh() {
     assert_eq!(s.end(), 0);
     s.is_restored();
 }
+
+#[test]
+fn without_a_configuration_the_console_makes_a_store() {
+    let f = Fixture::empty();
+    let mut session = Session::open(&f, &[], 24, 80);
+    session.see("No configuration was found");
+    session.press("\r");
+    session.see("Which directories");
+    for (before, disk) in ["a", "b", "c"].into_iter().enumerate() {
+        session.press(&f.path(disk).to_string_lossy());
+        session.press("\r");
+        session.wait(disk, |screen| {
+            screen.matches("will be created").count() == before + 1
+        });
+    }
+    session.press("\r");
+    session.see("p1.3");
+    session.press("\r");
+    session.see("Where shall backups go?");
+    session.press(&format!("{}\r", f.path("backups").display()));
+    session.see("[ Write and mark ]");
+    assert!(!f.path("maifdeck.toml").exists());
+    session.press("\t\r");
+    session.see("no complete backup");
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    session.is_restored();
+    f.run(&["put", "x", "--text", "hello"]).exits(0);
+}
+
+#[test]
+fn a_disk_that_died_is_replaced_repaired_and_counts_again() {
+    let f = Fixture::grid(2, 3);
+    for n in 0..5 {
+        f.run(&["put", &format!("doc-{n}"), "--text", "x"]).exits(0);
+    }
+    f.run(&["backup", "create"]).exits(0);
+    std::fs::remove_dir_all(f.path("b/p2")).unwrap();
+    std::fs::create_dir(f.path("b/p2")).unwrap();
+    let mut s = Session::open(&f, &[], 30, 110);
+    s.see("p2.2 is unmarked");
+    s.press("\u{1b}[H");
+    s.press("m");
+    // What is there is shown, and the label is what has to be typed.
+    s.see("holds 0 artifacts");
+    s.press("p2.2");
+    s.press("\r");
+    // The repair that the volume waits for is offered at once.
+    let offered = s.see("admit");
+    assert!(offered.contains("repair volume p2.2") && offered.contains("Cancel"));
+    s.press("\t\r");
+    s.wait("the dialog closed", |screen| !screen.contains("Cancel"));
+    s.wait("nothing is wrong any more", |screen| {
+        !screen.contains("p2.2 is") && screen.contains("0 findings")
+            || screen.contains("nothing needs you")
+    });
+    let volumes = f.run(&["volume", "list", "--json"]).exits(0).json();
+    assert_eq!(volumes["volumes"][4]["state"], "ok");
+    s.press("q");
+    assert_eq!(s.end(), 0);
+    s.is_restored();
+}
+
+#[test]
+fn what_a_restore_replaced_comes_back_by_undo() {
+    let f = Fixture::grid(1, 2);
+    f.run(&["put", "doc", "--text", "first"]).exits(0);
+    f.run(&["backup", "create"]).exits(0);
+    f.run(&["put", "doc", "--text", "second"]).exits(0);
+    let text = |expected: &str| {
+        let found = f
+            .run(&["inspect", "doc", "--text", "--json"])
+            .exits(0)
+            .json();
+        assert_eq!(found["texts"][0], expected);
+    };
+    let mut s = Session::open(&f, &[], 30, 110);
+    s.press("5");
+    s.see("kept by");
+    s.see("R restore");
+    let confirm = |s: &mut Session| {
+        let dialog = s.see("Cancel");
+        let word: String = dialog
+            .split_once("plan ")
+            .unwrap()
+            .1
+            .chars()
+            .take(6)
+            .collect();
+        s.press(&word);
+        s.press("\r");
+        s.wait("the dialog closed", |screen| !screen.contains("Cancel"));
+    };
+    s.press("R");
+    confirm(&mut s);
+    s.press("7");
+    s.wait("the restore's end", |screen| {
+        let ended = |line: &str| line.contains("restore") && line.contains("done");
+        screen.lines().any(ended)
+    });
+    text("first");
+    s.press("\u{1b}[H");
+    s.press("u");
+    confirm(&mut s);
+    s.wait("the undo's end", |screen| {
+        let ended = |line: &str| line.contains("undo") && line.contains("done");
+        screen.lines().any(ended)
+    });
+    text("second");
+    s.press("q");
+    assert_eq!(s.end(), 0);
+    s.is_restored();
+}

@@ -37,6 +37,7 @@ pub fn words(step: &Step) -> String {
         Step::Remove { name, .. } => format!("removing {name}"),
         Step::RetireBackup { id, .. } => format!("retiring backup {id}"),
         Step::Admit { volume } => format!("admitting {volume}"),
+        Step::Mark { volume, .. } => format!("marking {volume}"),
         Step::Layout { layout, .. } => format!("raising the layout to {}", layout.number),
         Step::Seal => "sealing the layout".to_owned(),
         Step::FreeTrash { volume, job, .. } => format!("freeing the trash of {job} on {volume}"),
@@ -64,6 +65,18 @@ impl Context<'_> {
             }
             Step::RetireBackup { id, .. } => self.retire(*id),
             Step::Admit { volume } => self.admit(volume),
+            Step::Mark {
+                volume,
+                replace: true,
+                directory,
+            } => {
+                mark::replace(self.store, volume, directory.as_deref())?;
+                Ok(Outcome::Done)
+            }
+            Step::Mark { volume, .. } => {
+                mark::mark(self.store, volume)?;
+                Ok(Outcome::Done)
+            }
             Step::Layout { .. } | Step::Seal => Err(StoreError::Failed(
                 "the layout is changed by the job itself".to_owned(),
             )),

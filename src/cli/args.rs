@@ -328,10 +328,10 @@ pub struct Demo {
     /// Where; without it a temporary directory that is removed at the end
     pub dir: Option<PathBuf>,
     /// How many artifacts
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = crate::demo::Demo::ARTIFACTS)]
     pub artifacts: u32,
     /// Another seed makes another playground
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = crate::demo::Demo::SEED)]
     pub seed: u64,
     /// Build it, print where it is, and end
     #[arg(long)]

@@ -8,18 +8,47 @@ use super::{
 };
 use crate::{
     clock::SystemClock,
-    console::{self, Options, live::Live},
-    store::{Store, StoreError, config::ConsoleConfig},
+    console::{
+        self, Options,
+        live::Live,
+        setup::{Founder, LiveFounder},
+    },
+    demo::Demo,
+    store::{ConfigError, Store, StoreError, config::ConsoleConfig},
 };
 
 /// `maifdeck` without a command.
 pub fn open(context: &Context<'_>) -> Result<u8, StoreError> {
-    let store = context.open(false)?;
+    let store = match context.open(false) {
+        // Someone who sits before it can be asked; a script gets the places that were searched.
+        Err(StoreError::Config(ConfigError::None { searched }))
+            if is_possible() && !context.global.read_only =>
+        {
+            return first_run(context, searched);
+        }
+        opened => opened?,
+    };
     let file = context.environment().locate(false)?.file.map_or_else(
         || "the embedded default".to_owned(),
         |file| super::shown(&file),
     );
     run(context.global, store, file)
+}
+
+/// No store is configured: the guided setup.
+fn first_run(context: &Context<'_>, searched: Vec<String>) -> Result<u8, StoreError> {
+    let _log = super::log::start(context.global, true)?;
+    let founder = Arc::new(LiveFounder::new(
+        context.environment(),
+        searched,
+        SystemClock::shared(),
+        (Demo::ARTIFACTS, Demo::SEED),
+    ));
+    let options = options(&ConsoleConfig::default(), context.global.color);
+    // The playground's directory goes when the founder does, on every way out.
+    let code = console::open_first(Arc::clone(&founder) as Arc<dyn Founder>, options);
+    founder.clear();
+    code.map_err(|error| StoreError::Usage(error.to_string()))
 }
 
 /// Whether there is a terminal to open it on.

@@ -205,6 +205,7 @@ fn plan_json(plan: &Plan) -> Value {
             "space": summary.space,
             "unrecoverable": summary.unrecoverable,
             "skipped": summary.skipped,
+            "notes": summary.notes,
             "shares": summary.shares,
             "kept": summary.kept.iter().map(|kept| json!({
                 "what": kept.what, "kept_by": report::kept_by(&kept.reasons),
@@ -239,6 +240,9 @@ fn print_plan(context: &Context<'_>, plan: &Plan) {
             report::size(need.needed),
             report::size(need.free)
         ));
+    }
+    for note in &summary.notes {
+        say(&format!("  {note}"));
     }
     for share in &summary.shares {
         say(&format!(

@@ -1,17 +1,13 @@
 //! `init` and `config`.
 
-use std::{
-    fmt::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::{Context, Exit, args::ConfigCommand, args::Init, shown};
 use crate::{
     clock::SystemClock,
-    store::{Config, StoreError, config, grid},
-    volume::At,
+    store::{StoreError, config, setup},
 };
 
 /// `init`
@@ -24,30 +20,24 @@ pub fn init(context: &Context<'_>, init: &Init) -> Result<u8, StoreError> {
         .config
         .clone()
         .unwrap_or_else(|| PathBuf::from(config::FILE));
-    if file.exists() {
-        return Err(StoreError::Usage(format!(
-            "{} exists already; init never writes over a configuration",
-            file.display()
-        )));
-    }
-    let text = configuration(init)?;
-    let base = std::env::current_dir().at("find the current directory", Path::new("."))?;
-    let parsed = Config::parse(&text, &file, &base)?;
-    let store = grid::mark_all(&parsed, &SystemClock::shared())?;
-    let temporary = || {
-        let mut name = file.clone().into_os_string();
-        name.push(format!(".{}.tmp", std::process::id()));
-        PathBuf::from(name)
+    let draft = setup::Draft {
+        partitions: init
+            .partitions
+            .iter()
+            .map(|partition| partition_of(partition))
+            .collect::<Result<_, _>>()?,
+        placement: init.placement.clone(),
+        write_quorum: init.write_quorum.clone(),
+        backups: init.backups.clone(),
     };
-    let target = std::path::absolute(&file).at("find", &file)?;
-    crate::volume::dir::write_durably(&target, text.as_bytes(), temporary)?;
+    let made = setup::make(&file, &draft.text()?, &SystemClock::shared())?;
     if context.output.is_json() {
         context
             .output
-            .json(json!({ "config": target.to_string_lossy(), "store": store }));
+            .json(json!({ "config": made.file.to_string_lossy(), "store": made.store }));
     } else {
-        context.output.line(&format!("wrote {}", shown(&target)));
-        for partition in &parsed.partition {
+        context.output.line(&format!("wrote {}", shown(&made.file)));
+        for partition in &made.config.partition {
             for (number, path) in partition.replicas.iter().enumerate() {
                 context.output.line(&format!(
                     "marked {}.{}  {}",
@@ -58,7 +48,7 @@ pub fn init(context: &Context<'_>, init: &Init) -> Result<u8, StoreError> {
             }
         }
     }
-    if parsed.partition.iter().any(|p| p.replicas.len() == 2) {
+    if made.config.partition.iter().any(|p| p.replicas.len() == 2) {
         context
             .output
             .say("with two replicas a majority is both: while one is away nothing can be written");
@@ -66,47 +56,13 @@ pub fn init(context: &Context<'_>, init: &Init) -> Result<u8, StoreError> {
     Ok(Exit::DONE)
 }
 
-/// The text of the new configuration, with absolute directories.
-fn configuration(init: &Init) -> Result<String, StoreError> {
-    let quote = |path: &Path| -> Result<String, StoreError> {
-        let absolute = std::path::absolute(path).at("find", path)?;
-        let text = absolute.to_str().ok_or_else(|| {
-            StoreError::Usage(format!(
-                "{} is not UTF-8; a configuration cannot name it",
-                shown(path)
-            ))
-        })?;
-        Ok(toml::Value::String(text.to_owned()).to_string())
-    };
-    let quorum = match init.write_quorum.parse::<u16>() {
-        Ok(number) => number.to_string(),
-        Err(_) => toml::Value::String(init.write_quorum.clone()).to_string(),
-    };
-    let mut text = format!(
-        "# Every key with its default: `maifdeck config show --defaults`.\n\n[store]\nplacement = {}\nwrite_quorum = {quorum}\n",
-        toml::Value::String(init.placement.clone())
-    );
-    for partition in &init.partitions {
-        let (name, directories) = partition.split_once('=').ok_or_else(|| {
-            StoreError::Usage(format!(
-                "--partition takes NAME=DIR[,DIR…], not {partition:?}"
-            ))
-        })?;
-        let directories: Vec<String> = directories
-            .split(',')
-            .map(|directory| quote(Path::new(directory)))
-            .collect::<Result<_, _>>()?;
-        let _ = write!(
-            text,
-            "\n[[partition]]\nname = {}\nreplicas = [{}]\n",
-            toml::Value::String(name.to_owned()),
-            directories.join(", ")
-        );
-    }
-    if let Some(backups) = &init.backups {
-        let _ = write!(text, "\n[backup]\ndirectory = {}\n", quote(backups)?);
-    }
-    Ok(text)
+/// `NAME=DIR[,DIR…]`
+fn partition_of(text: &str) -> Result<(String, Vec<PathBuf>), StoreError> {
+    let (name, directories) = text.split_once('=').ok_or_else(|| {
+        StoreError::Usage(format!("--partition takes NAME=DIR[,DIR…], not {text:?}"))
+    })?;
+    let directories = directories.split(',').map(PathBuf::from).collect();
+    Ok((name.to_owned(), directories))
 }
 
 /// `config show|check`

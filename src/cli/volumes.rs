@@ -1,22 +1,18 @@
 //! `volume` and `trash`.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::{
     Context, Exit,
     args::{Confirm, TrashCommand, VolumeCommand},
-    artifacts, confirm, plans, shown,
+    artifacts, plans, shown,
 };
 use crate::{
+    plan::Plan,
     planner, report,
-    store::{
-        Store, StoreError,
-        mark::{self, Candidate},
-    },
+    store::{Store, StoreError, mark},
     survey::VolumeState,
-    volume::Probe,
+    volume::{At, Probe},
 };
 
 /// `volume list/mark/replace/probe`
@@ -30,21 +26,40 @@ pub fn volume(context: &Context<'_>, command: &VolumeCommand) -> Result<u8, Stor
             Ok(Exit::DONE)
         }
         VolumeCommand::Mark { volume, confirm } => {
-            join(context, &store, volume, None, *confirm, |store| {
-                mark::mark(store, volume)
-            })
+            let plan = planner::mark(&store, volume, false, None)?;
+            join(context, &store, volume, &plan, *confirm)
         }
         VolumeCommand::Replace {
             volume,
             directory,
             confirm,
         } => {
-            let directory = directory.as_deref();
-            join(context, &store, volume, directory, *confirm, |store| {
-                mark::replace(store, volume, directory)
-            })
+            let directory = directory
+                .as_ref()
+                .map(|directory| std::path::absolute(directory).at("find", directory))
+                .transpose()?;
+            let plan = planner::mark(&store, volume, true, directory)?;
+            join(context, &store, volume, &plan, *confirm)
         }
     }
+}
+
+/// Carries the plan out and says what comes next.
+fn join(
+    context: &Context<'_>,
+    store: &Store,
+    label: &str,
+    plan: &Plan,
+    confirm: Confirm,
+) -> Result<u8, StoreError> {
+    let code = plans::carry_out(context, store, plan, confirm)?;
+    if code == Exit::DONE && !confirm.dry_run {
+        context.output.say(&format!(
+            "{label} joins; it counts when its repair has finished: maifdeck replicas repair \
+             --volume {label}"
+        ));
+    }
+    Ok(code)
 }
 
 fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
@@ -123,81 +138,6 @@ fn print_probe(context: &Context<'_>, label: &str, probe: &Probe) {
          sleep 60` on one and `maifdeck lock NAME --timeout 5 -- true` on the other; the second \
          must exit 3",
     );
-}
-
-/// Shows what is there, has it confirmed with the volume's label, and marks it.
-fn join(
-    context: &Context<'_>,
-    store: &Store,
-    label: &str,
-    directory: Option<&Path>,
-    confirm: Confirm,
-    mark: impl FnOnce(&Store) -> Result<(), StoreError>,
-) -> Result<u8, StoreError> {
-    store.require_same_layout()?;
-    let candidate = Candidate::look(store, label, directory)?;
-    print_candidate(context, &candidate);
-    if let Some(why) = &candidate.refused {
-        return Err(StoreError::NotUsable {
-            label: label.to_owned(),
-            path: candidate.path.display().to_string(),
-            state: "not marked",
-            reason: why.clone(),
-        });
-    }
-    if confirm.dry_run {
-        if context.output.is_json() {
-            context.output.json(json!({ "volume": candidate }));
-        }
-        return Ok(Exit::DONE);
-    }
-    store.require_write()?;
-    if !confirm.yes {
-        confirm::typed(label)?;
-    }
-    mark(store)?;
-    if context.output.is_json() {
-        context
-            .output
-            .json(json!({ "volume": candidate, "state": VolumeState::Joining }));
-    } else {
-        context.output.line(&format!(
-            "{label} joins; it counts when its repair has finished: maifdeck replicas repair \
-             --volume {label}"
-        ));
-    }
-    Ok(Exit::DONE)
-}
-
-fn print_candidate(context: &Context<'_>, candidate: &Candidate) {
-    let say = |words: String| context.output.say(&words);
-    say(format!(
-        "volume {} at {}",
-        candidate.label,
-        shown(&candidate.path)
-    ));
-    say(format!(
-        "  {} on {}{}, {} free of {}",
-        candidate.file_system,
-        candidate.device,
-        if candidate.mount_point {
-            ", mounted here"
-        } else {
-            ""
-        },
-        report::size(candidate.free_bytes),
-        report::size(candidate.total_bytes)
-    ));
-    say(format!(
-        "  holds {}, {}, {} other files{}",
-        report::plural(candidate.artifacts, "artifact", "artifacts"),
-        report::plural(candidate.versions, "version", "versions"),
-        candidate.other_files,
-        candidate
-            .marked_as
-            .as_ref()
-            .map_or_else(String::new, |mark| format!("; marked as {mark}"))
-    ));
 }
 
 /// `trash list/empty`

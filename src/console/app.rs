@@ -1,10 +1,6 @@
 //! The state of the console. Only `update` changes it; `view` only reads it.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use ratatui::layout::Rect;
 
@@ -12,8 +8,10 @@ use super::{
     backend::{HistoryEntry, RunningJob, StoreInfo},
     keymap::{Keymap, Pane},
     keys::Stroke,
+    marks::Marks,
     message::{Moment, Ticket},
     rows::Rows,
+    table::{Seen, Table},
     theme::{Role, Theme},
     widgets::Dialog,
 };
@@ -127,6 +125,8 @@ pub struct Notice {
 #[derive(Debug, Clone, Default)]
 pub struct Data {
     pub survey: Option<Arc<Survey>>,
+    /// Its columns.
+    pub table: Arc<Table>,
     /// Why the last look failed; the survey before it is still shown.
     pub survey_error: Option<String>,
     /// When the last look succeeded.
@@ -135,8 +135,6 @@ pub struct Data {
     pub findings: Vec<Finding>,
     /// Critical, warnings, infos.
     pub severities: [usize; 3],
-    /// The survey's summary, counted once.
-    pub summary: Vec<(crate::survey::ArtifactState, u64)>,
     /// Newest first.
     pub backups: Option<Result<Vec<BackupView>, String>>,
     pub jobs: Vec<JobView>,
@@ -149,6 +147,7 @@ pub struct Data {
 pub struct Pending {
     pub refresh: bool,
     pub backups: bool,
+    pub agents: bool,
     pub jobs: bool,
     pub history: Option<ArtifactName>,
     /// The store changed since the history was read.
@@ -171,12 +170,17 @@ pub struct App {
     pub versions: Rows,
     /// The filter line has the keys.
     pub filtering: bool,
-    pub marks: BTreeSet<ArtifactName>,
+    pub marks: Marks,
+    /// The row that was marked last: a range goes from there.
+    pub marked_last: Option<u32>,
     pub data: Data,
     pub pending: Pending,
     pub running: Vec<Running>,
     pub dialog: Option<Dialog>,
+    /// The answer to the last key.
     pub notice: Option<Notice>,
+    /// What happened by itself; the first is shown.
+    pub events: VecDeque<Notice>,
     pub begun: Option<Stroke>,
     pub last_ticket: Ticket,
     /// Work since the last safe point is being finished before leaving.
@@ -196,12 +200,14 @@ impl App {
             replicas: Rows::problems_first(),
             versions: Rows::by_name(),
             filtering: false,
-            marks: BTreeSet::new(),
+            marks: Marks::default(),
+            marked_last: None,
             data: Data::default(),
             pending: Pending::default(),
             running: Vec::new(),
             dialog: None,
             notice: None,
+            events: VecDeque::new(),
             begun: None,
             last_ticket: 0,
             leaving: false,
@@ -306,9 +312,22 @@ impl App {
         }
     }
 
-    pub fn selected_artifact(&self) -> Option<&ArtifactView> {
+    /// The survey with its columns.
+    pub fn seen(&self) -> Option<Seen> {
+        Some(Seen {
+            survey: Arc::clone(self.data.survey.as_ref()?),
+            table: Arc::clone(&self.data.table),
+        })
+    }
+
+    pub fn selected_row(&self) -> Option<u32> {
         let row = self.rows()?.index.get(self.place().list.selected)?;
-        self.survey()?.artifacts.get(*row as usize)
+        Some(*row)
+    }
+
+    pub fn selected_artifact(&self) -> Option<&ArtifactView> {
+        let row = self.selected_row()?;
+        self.survey()?.artifacts.get(row as usize)
     }
 
     pub fn selected_finding(&self) -> Option<&Finding> {

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
+use super::table::Agents;
 use crate::{
     backup::{BackupId, BackupView},
     journal::{JobState, JobView},
@@ -161,6 +162,8 @@ pub struct RunningJob {
     pub title: String,
     /// Whether it changes volumes: the survey rests meanwhile.
     pub changes: bool,
+    /// What is planned next, when it is done: the repair of a volume that joined.
+    pub then: Option<Intent>,
     pub task: Task,
     pub done: watch::Receiver<Option<JobOutcome>>,
 }
@@ -202,6 +205,16 @@ pub trait Backend: Send + Sync + 'static {
     fn start(&self, request: JobRequest) -> Result<RunningJob, String>;
 
     fn resume_job(&self, id: &str) -> Result<RunningJob, String>;
+
+    /// Who signed the current copy of each artifact, by row of the survey: for the filter.
+    fn agents(&self, _survey: &Survey) -> Agents {
+        Agents::default()
+    }
+
+    /// Where the journal of a job is, for people who go on with it elsewhere. `None`: it keeps none.
+    fn journal(&self, _id: &str) -> Option<String> {
+        None
+    }
 
     /// The console is about to be stopped (Ctrl-Z) or to exit and has paused its jobs: bring them
     /// to a safe point, give back locks and the lease, return when that is done or time is up.

@@ -5,17 +5,25 @@ use std::sync::Arc;
 use super::{
     backend::Backend,
     message::{Command, Message},
+    table::Seen,
 };
-use crate::survey::Survey;
 
 /// Makes the call. `None` for commands that are not the engine's.
 pub fn execute(
     backend: &dyn Backend,
     command: Command,
-    previous: Option<Arc<Survey>>,
+    previous: Option<&Seen>,
 ) -> Option<Message> {
     Some(match command {
-        Command::Refresh(visible) => Message::Survey(backend.refresh(&visible, previous)),
+        Command::Refresh(visible) => {
+            let before = previous.map(|seen| Arc::clone(&seen.survey));
+            let looked = backend.refresh(&visible, before);
+            Message::Survey(looked.map(|new| new.map(|survey| Seen::new(survey, previous))))
+        }
+        Command::Agents => {
+            let seen = previous?;
+            Message::Agents(Arc::clone(&seen.table), backend.agents(&seen.survey))
+        }
         Command::Backups => Message::Backups(backend.backups()),
         Command::Jobs => Message::Jobs(backend.jobs()),
         Command::History(name) => {

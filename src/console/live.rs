@@ -13,9 +13,12 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use super::backend::{
-    ApplyError, Backend, EntryId, HistoryEntry, InspectedBlock, InspectedEntry, Inspection,
-    JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
+use super::{
+    backend::{
+        ApplyError, Backend, EntryId, HistoryEntry, InspectedBlock, InspectedEntry, Inspection,
+        JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
+    },
+    table::Agents,
 };
 use crate::{
     apply::{
@@ -117,6 +120,7 @@ impl Live {
             id,
             title,
             changes,
+            then: None,
             task,
             done,
         }
@@ -382,7 +386,9 @@ impl Backend for Live {
     }
 
     fn plan(&self, intent: Intent) -> Result<Arc<Plan>, PlanError> {
-        let store = self.current();
+        // As it is now: a volume may have been marked since the last refresh.
+        let store = self.current().reopened();
+        *lock(&self.store) = store.clone();
         store
             .require_write()
             .and_then(|()| store.require_same_layout())
@@ -398,7 +404,16 @@ impl Backend for Live {
             StoreError::Changed(_) => ApplyError::Changed(words(&error)),
             error => ApplyError::Failed(words(&error)),
         })?;
-        Ok(self.run(job))
+        let mut running = self.run(job);
+        if let Intent::MarkVolume { volume, .. } = &plan.intent {
+            running.then = Some(Intent::Repair {
+                names: Vec::new(),
+                accept_older: false,
+                prefer: None,
+                volume: Some(volume.clone()),
+            });
+        }
+        Ok(running)
     }
 
     fn start(&self, request: JobRequest) -> Result<RunningJob, String> {
@@ -486,6 +501,22 @@ impl Backend for Live {
         Ok(self.run(job))
     }
 
+    fn agents(&self, survey: &Survey) -> Agents {
+        super::agents::read(&self.current(), survey)
+    }
+
+    fn journal(&self, id: &str) -> Option<String> {
+        let below = format!(".maifdeck/journal/{id}.jsonl");
+        self.current().slots().iter().find_map(|slot| {
+            let path = slot.volume.path().join(&below);
+            let asked = path.clone();
+            let there = slot.volume.run(Lane::Short, move |_, _| Ok(asked.exists()));
+            there
+                .is_ok_and(|there| there)
+                .then(|| path.display().to_string())
+        })
+    }
+
     fn rest(&self, within: Duration) {
         let tasks = lock(&self.running).clone();
         for task in &tasks {
@@ -561,6 +592,11 @@ fn make_plan(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
         Intent::BackupPrune { policy } => planner::prune(store, Some(policy)),
         Intent::Remove { names } => planner::removal(store, names),
         Intent::Undo { job } => planner::undo(store, &job),
+        Intent::MarkVolume {
+            volume,
+            replace,
+            directory,
+        } => planner::mark(store, &volume, replace, directory),
         Intent::Layout {
             change: LayoutChange::Apply,
         } => Err(StoreError::Usage("run `maifdeck config apply`".to_owned())),

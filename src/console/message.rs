@@ -5,12 +5,15 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, MouseEvent};
 
-use super::backend::{ApplyError, HistoryEntry, Inspection, JobRequest, PlanError, RunningJob};
+use super::{
+    backend::{ApplyError, HistoryEntry, Inspection, JobRequest, PlanError, RunningJob},
+    setup,
+    table::{Agents, Seen, Table},
+};
 use crate::{
     backup::BackupView,
     journal::JobView,
     plan::{Intent, Plan},
-    survey::Survey,
     volume::{ArtifactName, VersionId},
 };
 
@@ -33,7 +36,9 @@ pub enum Message {
     Mouse(MouseEvent),
     Resize(u16, u16),
     Tick(Moment),
-    Survey(Result<Option<Arc<Survey>>, String>),
+    Survey(Result<Option<Seen>, String>),
+    /// Who signed what, for the table of this generation.
+    Agents(Arc<Table>, Agents),
     Backups(Result<Vec<BackupView>, String>),
     Jobs(Vec<JobView>),
     /// The selection has rested on this name for a moment.
@@ -43,6 +48,8 @@ pub enum Message {
     Planned(Ticket, Result<Arc<Plan>, PlanError>),
     Applied(Ticket, Result<RunningJob, ApplyError>),
     Started(Result<RunningJob, String>),
+    /// An answer to the first run.
+    Setup(setup::Answer),
     /// A worker panicked; in words.
     Panicked(String),
     /// The terminal is gone: nothing may be written to it.
@@ -57,6 +64,8 @@ pub enum Message {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     Refresh(Vec<ArtifactName>),
+    /// Read who signed what, for a filter.
+    Agents,
     Backups,
     Jobs,
     /// Send `Rested` after a short while.

@@ -2,25 +2,32 @@
 //! function of the state. It never touches a file system: all it knows comes through [`Backend`].
 
 mod actions;
+mod agents;
 pub mod app;
 pub mod backend;
-mod canvas;
+pub mod canvas;
+mod encode;
 pub mod execute;
+mod filter;
 mod input;
 pub mod keymap;
 pub mod keys;
 mod layout;
 pub mod live;
+mod marks;
 pub mod message;
 mod panes;
-mod rows;
+pub mod rows;
 mod run;
+pub mod setup;
+pub mod table;
 mod terminal;
 mod text;
 pub mod theme;
 pub mod update;
 pub mod view;
+mod when;
 pub mod widgets;
 
 pub use backend::Backend;
-pub use run::{Color, ConsoleError, Options, open};
+pub use run::{Color, ConsoleError, Options, open, open_first};

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    io::{self, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc as std_mpsc},
     thread,
@@ -18,12 +18,14 @@ use tokio::{
 
 use super::{
     app::{App, Settings},
-    backend::Backend,
+    backend::{Backend, RunningJob},
     execute::execute,
     input,
     keymap::{Keymap, KeymapError},
     message::{Command, Message, Moment},
+    setup::{self, End, Founder},
     terminal::Terminal,
+    text,
     theme::{Theme, ThemeName},
     update::{REST, begin, update},
     view,
@@ -86,32 +88,61 @@ const CHANNEL: usize = 256;
 /// hang-up, interruption and termination. The terminal is as before then. The caller should end the
 /// process without joining threads: one may be stuck on a dead mount.
 pub fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8, ConsoleError> {
+    start(Start::Store(backend), options)
+}
+
+/// Opens the guided setup, and the console on the store that it made. Returns as [`open`] does.
+pub fn open_first(founder: Arc<dyn Founder>, options: Options) -> Result<u8, ConsoleError> {
+    start(Start::Setup(founder), options)
+}
+
+/// What the terminal is taken over for.
+enum Start {
+    Store(Arc<dyn Backend>),
+    Setup(Arc<dyn Founder>),
+}
+
+fn start(start: Start, options: Options) -> Result<u8, ConsoleError> {
     let settings = settings(&options)?;
-    let store = backend.store();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
-    let terminal = Terminal::enter(options.mouse)?;
-    let (sender, receiver) = channel(CHANNEL);
+    let mut terminal = Terminal::enter(options.mouse)?;
+    let (sender, mut receiver) = channel(CHANNEL);
     input::listen(&sender)?;
-    let console = Console {
-        app: App::new(
-            settings,
-            store,
-            Terminal::size(),
-            Moment {
-                now: options.clock.now(),
-                elapsed: Duration::ZERO,
-            },
-        ),
-        backend,
-        terminal,
-        sender,
-        clock: options.clock,
-        opened: Instant::now(),
-        rest: None,
-    };
-    Ok(runtime.block_on(console.run(receiver)))
+    Ok(runtime.block_on(async move {
+        let backend = match start {
+            Start::Store(backend) => backend,
+            Start::Setup(founder) => {
+                let theme = settings.theme;
+                match setup::run(&founder, theme, &mut terminal, &mut receiver, &sender).await {
+                    End::Open(backend) => backend,
+                    End::Leave(code) => return code,
+                }
+            }
+        };
+        let store = backend.store();
+        let moment = Moment {
+            now: options.clock.now(),
+            elapsed: Duration::ZERO,
+        };
+        let console = Console {
+            app: App::new(settings, store, Terminal::size(), moment),
+            backend,
+            terminal,
+            sender,
+            clock: options.clock,
+            opened: Instant::now(),
+            rest: None,
+        };
+        let (code, left) = console.run(receiver).await;
+        // The terminal is the shell's again by now. Where these words cannot go nobody reads them.
+        let mut out = io::stderr().lock();
+        for line in left {
+            let _ = writeln!(out, "{line}");
+        }
+        code
+    }))
 }
 
 fn settings(options: &Options) -> Result<Settings, ConsoleError> {
@@ -145,8 +176,11 @@ fn settings(options: &Options) -> Result<Settings, ConsoleError> {
 /// What ends the loop.
 enum Flow {
     On,
-    Leave(u8),
+    Leave(Left),
 }
+
+/// The exit code, and what is said on the shell's screen about jobs that were left.
+type Left = (u8, Vec<String>);
 
 struct Console {
     app: App,
@@ -160,13 +194,13 @@ struct Console {
 }
 
 impl Console {
-    async fn run(mut self, mut messages: Receiver<Message>) -> u8 {
+    async fn run(mut self, mut messages: Receiver<Message>) -> Left {
         let mut commands = begin(&mut self.app);
         let mut next_tick = Instant::now();
         loop {
             for command in commands.drain(..) {
-                if let Flow::Leave(code) = self.perform(command) {
-                    return code;
+                if let Flow::Leave(left) = self.perform(command) {
+                    return left;
                 }
             }
             if self.draw().is_err() {
@@ -248,10 +282,12 @@ impl Console {
             Command::Suspend => self.suspend(),
             Command::Quit { silent: true, .. } => return Flow::Leave(self.hang_up()),
             Command::Quit { code, rest, .. } => {
-                if rest {
-                    self.bring_to_rest();
-                }
-                return Flow::Leave(code);
+                let left = if rest {
+                    self.bring_to_rest()
+                } else {
+                    Vec::new()
+                };
+                return Flow::Leave((code, left));
             }
             engine => {
                 self.call(engine);
@@ -268,12 +304,13 @@ impl Console {
     fn call(&self, command: Command) {
         let backend = Arc::clone(&self.backend);
         let sender = self.sender.clone();
-        let previous = self.app.data.survey.clone();
+        let previous = self.app.seen();
         let spawned = thread::Builder::new()
             .name("engine call".to_owned())
             .spawn(move || {
-                let called =
-                    catch_unwind(AssertUnwindSafe(|| execute(&*backend, command, previous)));
+                let called = catch_unwind(AssertUnwindSafe(|| {
+                    execute(&*backend, command, previous.as_ref())
+                }));
                 let message =
                     called.unwrap_or_else(|panic| Some(Message::Panicked(words(&*panic))));
                 if let Some(message) = message {
@@ -306,32 +343,70 @@ impl Console {
         result
     }
 
-    /// Pauses our jobs and gives the engine a moment to come to a safe point.
-    fn bring_to_rest(&self) {
-        for running in &self.app.running {
-            running.job.task.pause();
+    /// Pauses our jobs and gives the engine a moment to come to a safe point. Returns where those
+    /// that can be resumed keep their journals.
+    fn bring_to_rest(&self) -> Vec<String> {
+        let jobs: Vec<_> = self.app.running.iter().map(|r| r.job.clone()).collect();
+        for job in &jobs {
+            job.task.pause();
         }
         let backend = Arc::clone(&self.backend);
         let (done, rested) = std_mpsc::channel();
         let spawned = thread::Builder::new()
             .name("rest".to_owned())
             .spawn(move || {
+                let began = Instant::now();
                 backend.rest(REST);
-                let _ = done.send(());
+                settle(&jobs, REST.saturating_sub(began.elapsed()) * 3 / 4);
+                let lines = jobs
+                    .iter()
+                    .filter(|job| job.done.borrow().is_none())
+                    .filter_map(|job| Some((job, backend.journal(&job.id)?)))
+                    .map(|(job, path)| {
+                        let title = text::clean(&job.title);
+                        format!("left: {title}; its journal: {}", text::clean(&path))
+                    })
+                    .collect();
+                let _ = done.send(lines);
             });
-        if spawned.is_ok() {
-            let _ = rested.recv_timeout(REST);
+        if spawned.is_err() {
+            return Vec::new();
         }
+        rested.recv_timeout(REST).unwrap_or_default()
     }
 
-    fn hang_up(&self) -> u8 {
+    fn hang_up(&self) -> Left {
         Terminal::abandon();
         self.bring_to_rest();
-        129
+        // Nobody is there to be told.
+        (129, Vec::new())
     }
 }
 
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
+/// Waits until paused jobs stand still: each has ended, or counted nothing for a while. One that is
+/// deep in a slow write is cut off as by a crash, which its journal is made for.
+fn settle(jobs: &[RunningJob], within: Duration) {
+    const STILL: Duration = Duration::from_millis(150);
+    let began = Instant::now();
+    let mut moved = began;
+    let mut before = Vec::new();
+    while began.elapsed() < within && moved.elapsed() < STILL {
+        let now: Vec<_> = jobs
+            .iter()
+            .filter(|job| job.done.borrow().is_none())
+            .map(|job| job.task.snapshot())
+            .collect();
+        if now.is_empty() {
+            return;
+        }
+        if now != before {
+            (moved, before) = (Instant::now(), now);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub(super) fn words(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(ToString::to_string)

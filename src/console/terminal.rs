@@ -20,10 +20,9 @@ use crossterm::{
         EnterAlternateScreen, LeaveAlternateScreen,
     },
 };
-use ratatui::{
-    backend::{Backend as _, CrosstermBackend},
-    buffer::Buffer,
-};
+use ratatui::buffer::Buffer;
+
+use super::encode::encode;
 
 /// A mode that was set and must be undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +114,7 @@ impl Terminal {
                 &blank
             }
         };
-        CrosstermBackend::new(&mut bytes).draw(last.diff(&next).into_iter())?;
+        bytes.extend_from_slice(encode(last.diff(&next).into_iter()).as_bytes());
         ansi(&mut bytes, |b| EndSynchronizedUpdate.write_ansi(b));
         write_all(&bytes)?;
         self.last = Some(next);

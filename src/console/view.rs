@@ -9,7 +9,7 @@ use super::{
     layout::{self, Areas},
     panes, text,
     theme::Role,
-    widgets,
+    when, widgets,
 };
 use crate::report::{count, duration, percent, size};
 
@@ -134,11 +134,7 @@ fn freshness(app: &App) -> Piece {
     let age = app.moment.elapsed.saturating_sub(at).as_secs();
     let words = match age {
         0..10 => "seconds".to_owned(),
-        10..30 => "10 s".to_owned(),
-        30..60 => "30 s".to_owned(),
-        60..300 => "1 min".to_owned(),
-        300..1_800 => "5 min".to_owned(),
-        1_800..3_600 => "30 min".to_owned(),
+        10..3_600 => when::step(age).to_owned(),
         _ => format!("{} h", age / 3_600),
     };
     if app.is_changing() {
@@ -315,14 +311,25 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let g = canvas.theme.glyphs;
     let help = format!("{} help ", app.settings.keymap.key(Action::Help));
     let help_width = u16::try_from(text::width(&help)).unwrap_or(0);
-    if let Some(notice) = &app.notice {
+    if let Some(notice) = app.notice.as_ref().or_else(|| app.events.front()) {
         let room = area.width.saturating_sub(help_width + 2);
         canvas.put(area.x + 1, area.y, room, &notice.text, notice.role);
         canvas.put_right(area, &help, Role::Dim);
         return;
     }
+    if let Some(problem) = app.rows().and_then(|rows| rows.problem.as_ref()) {
+        let room = area.width.saturating_sub(2);
+        canvas.put(
+            area.x + 1,
+            area.y,
+            room,
+            &text::clean(problem),
+            Role::Warning,
+        );
+        return;
+    }
     if app.filtering {
-        let hint = " type to filter   up/down move   enter keeps   esc clears";
+        let hint = " words, state:corrupt partition:p2 size:>1M age:<2d agent:x   enter keeps";
         canvas.put(area.x, area.y, area.width, hint, Role::Dim);
         return;
     }
@@ -330,7 +337,7 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let limit = area.right().saturating_sub(help_width + 1);
     let marks = app.marks.len();
     if marks > 0 && app.rows().is_some() {
-        let words = format!("{} {marks} marked  ", g.marked);
+        let words = format!("{} {} marked  ", g.marked, count(marks as u64));
         x += canvas.put(x, area.y, limit.saturating_sub(x), &words, Role::Info);
     }
     for (entry, key) in app.settings.keymap.footer(app.pane) {

@@ -43,6 +43,12 @@ pub struct Demo {
     pub seed: u64,
 }
 
+impl Demo {
+    /// What is built unless more is asked for.
+    pub const ARTIFACTS: u32 = 120;
+    pub const SEED: u64 = 1;
+}
+
 /// What was built.
 #[derive(Debug)]
 pub struct Built {

@@ -1,6 +1,7 @@
 //! Survey × intent → plan. Planning is pure: it reads a survey and touches no file.
 
 mod homecoming;
+mod mark;
 pub mod model;
 mod prune;
 mod rebalance;
@@ -11,6 +12,7 @@ mod restore_backup;
 mod trash;
 mod undo;
 
+pub use mark::mark_volume;
 pub use model::*;
 pub use prune::{PruneChoice, backups_kept, prune_backups};
 pub use rebalance::{Next, RebalanceRefused, Target, rebalance};

@@ -51,6 +51,15 @@ pub enum Intent {
     },
     /// Bring back what a job replaced or removed.
     Undo { job: String },
+    /// Give a directory to a volume; it joins.
+    MarkVolume {
+        volume: String,
+        /// Whatever the volume's state is: its disk was exchanged.
+        replace: bool,
+        /// Another directory than the configured one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        directory: Option<PathBuf>,
+    },
     /// Change the layout, and move what has another home under it.
     Layout { change: LayoutChange },
     /// Free what waits in the trash: everything, or what has waited for the undo window.
@@ -69,6 +78,7 @@ impl Intent {
             Self::Undo { .. } => "undo",
             Self::EmptyTrash { .. } => "trash-empty",
             Self::Layout { change } => change.word(),
+            Self::MarkVolume { .. } => "volume-mark",
         }
     }
 
@@ -133,6 +143,12 @@ impl Intent {
             Self::BackupPrune { policy } => format!("prune backups with {policy}"),
             Self::Undo { job } => format!("undo job {job}"),
             Self::Layout { change } => change.title(),
+            Self::MarkVolume {
+                volume,
+                replace: false,
+                ..
+            } => format!("mark volume {volume}"),
+            Self::MarkVolume { volume, .. } => format!("replace volume {volume}"),
             Self::EmptyTrash { all: true } => "empty the trash".to_owned(),
             Self::EmptyTrash { all: false } => "free what has waited in the trash".to_owned(),
         }
@@ -274,6 +290,13 @@ pub enum Step {
     RetireBackup { id: BackupId, bytes: u64 },
     /// The volume leaves joining, when every step on it before was done.
     Admit { volume: String },
+    /// A directory becomes a volume, which joins.
+    Mark {
+        volume: String,
+        replace: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        directory: Option<PathBuf>,
+    },
     /// The layout is raised, and the configuration names it from then on.
     Layout {
         layout: Box<Layout>,
@@ -340,6 +363,9 @@ pub struct Summary {
     pub unrecoverable: Vec<String>,
     /// What the plan leaves undone and why, in words.
     pub skipped: Vec<String>,
+    /// What the operator should know before, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Of a plan that moves artifacts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shares: Vec<Forecast>,
@@ -421,6 +447,7 @@ impl Plan {
             | Intent::Remove { .. }
             | Intent::BackupPrune { .. }
             | Intent::Undo { .. }
+            | Intent::MarkVolume { .. }
             | Intent::EmptyTrash { .. } => true,
             Intent::Layout { change } => matches!(
                 change,
@@ -436,6 +463,9 @@ impl Plan {
 
     /// The word to type: the name when it is short printable ASCII, else the plan's short id.
     pub fn confirmation_word(&self) -> String {
+        if let Intent::MarkVolume { volume, .. } = &self.intent {
+            return volume.clone();
+        }
         let name = match &self.intent {
             Intent::VersionRestore { name, aside, .. } => Some(aside.as_ref().unwrap_or(name)),
             Intent::Remove { names } | Intent::Repair { names, .. } => match names.as_slice() {
@@ -446,6 +476,7 @@ impl Plan {
             | Intent::BackupPrune { .. }
             | Intent::Undo { .. }
             | Intent::Layout { .. }
+            | Intent::MarkVolume { .. }
             | Intent::EmptyTrash { .. } => None,
         };
         name.and_then(ArtifactName::as_str)

@@ -78,6 +78,7 @@ pub fn undo<'a>(
             | Step::Move { .. }
             | Step::Admit { .. }
             | Step::Layout { .. }
+            | Step::Mark { .. }
             | Step::Seal
             | Step::FreeTrash { .. } => {}
         }

@@ -3,7 +3,7 @@
 
 pub mod layout;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::Local;
 
@@ -23,6 +23,7 @@ use crate::{
     store::{
         Policy, Store, StoreError,
         config::BackupConfig,
+        mark::{self, Candidate},
         retention::{Reason, Refused},
     },
     survey::{self, Scope, Survey},
@@ -404,6 +405,35 @@ pub fn backups(store: &Store) -> Result<Vec<BackupView>, StoreError> {
         }
     }
     Ok(views)
+}
+
+/// Plans to mark a volume's directory, or another one in its place. What is there is in the plan's
+/// notes.
+pub fn mark(
+    store: &Store,
+    volume: &str,
+    replace: bool,
+    directory: Option<PathBuf>,
+) -> Result<Plan, StoreError> {
+    store.require_same_layout()?;
+    let candidate = Candidate::look(store, volume, directory.as_deref())?;
+    if !replace {
+        mark::require_unmarked(store, volume)?;
+    }
+    if let Some(why) = &candidate.refused {
+        return Err(StoreError::NotUsable {
+            label: volume.to_owned(),
+            path: candidate.path.display().to_string(),
+            state: "not marked",
+            reason: why.clone(),
+        });
+    }
+    let id = store.id().unwrap_or_default();
+    let now = store.clock().now();
+    let notes = report::candidate(&candidate);
+    Ok(plan::mark_volume(
+        id, volume, replace, directory, notes, now,
+    ))
 }
 
 /// What waits in the trash of the volumes that can be read, by volume.

@@ -1,6 +1,7 @@
 //! Words for people: sizes, times, reasons, plans. One formatter each, shared by the console and
 //! the command line.
 
+mod candidate;
 pub mod findings;
 pub mod json;
 pub mod number;
@@ -11,6 +12,7 @@ pub mod stamp;
 pub mod time;
 pub mod when;
 
+pub use candidate::candidate;
 pub use number::{count, percent, plural, signed_size, size};
 pub use plan::{command, step};
 pub use reason::reason;

@@ -69,6 +69,21 @@ pub fn command(intent: &Intent) -> String {
             push(&policy.to_string());
         }
         Intent::Layout { change } => push(&layout(change)),
+        Intent::MarkVolume {
+            volume,
+            replace,
+            directory,
+        } => {
+            push(if *replace {
+                "volume replace"
+            } else {
+                "volume mark"
+            });
+            push(volume);
+            if let Some(directory) = directory {
+                push(&quoted(&directory.display().to_string()));
+            }
+        }
         Intent::EmptyTrash { all } => {
             push("trash empty");
             if *all {
@@ -121,6 +136,14 @@ pub fn step(step: &Step) -> String {
             format!("retire   backup {id}  {}", size(*bytes))
         }
         Step::Admit { volume } => format!("admit    {volume}  (leaves joining)"),
+        Step::Mark {
+            volume, directory, ..
+        } => {
+            let place = directory
+                .as_ref()
+                .map(|path| format!("  {}", path.display()));
+            format!("mark     {volume}{}", place.unwrap_or_default())
+        }
         Step::Layout { layout, .. } => format!(
             "layout   number {}: {} by {}",
             layout.number,

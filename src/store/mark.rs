@@ -130,6 +130,12 @@ fn slot<'a>(store: &'a Store, label: &str) -> Result<&'a Slot, StoreError> {
 
 /// Marks an unmarked volume's directory. It joins.
 pub fn mark(store: &Store, label: &str) -> Result<(), StoreError> {
+    require_unmarked(store, label)?;
+    join(store, label, None)
+}
+
+/// Refuses for a volume that has a mark already.
+pub fn require_unmarked(store: &Store, label: &str) -> Result<(), StoreError> {
     let slot = slot(store, label)?;
     if slot.state != VolumeState::Unmarked {
         return Err(StoreError::Usage(format!(
@@ -138,7 +144,7 @@ pub fn mark(store: &Store, label: &str) -> Result<(), StoreError> {
             slot.state.word()
         )));
     }
-    join(store, label, None)
+    Ok(())
 }
 
 /// Gives a volume's place to another directory (or to the same one, emptied or exchanged). It

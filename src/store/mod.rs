@@ -18,6 +18,7 @@ pub mod placement;
 pub mod prepare;
 pub mod relocate;
 pub mod retention;
+pub mod setup;
 pub mod state;
 pub mod transfer;
 pub mod units;

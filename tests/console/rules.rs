@@ -102,12 +102,11 @@ fn a_read_only_console_says_so_and_changes_nothing() {
 }
 
 #[test]
-fn what_is_not_built_yet_says_so() {
+fn a_key_that_fits_nothing_says_why() {
     let mut console = Headless::open(Shape::Damaged, (100, 30));
     for (keys, words) in [
-        ("1 m", "not built in yet"),
+        ("1 m", "select a volume"),
         ("6 t", "no lease to take over"),
-        ("7 u", "not built in yet"),
         ("3 j O", "no older intact copy"),
         ("3 j p esc", ""),
         ("1 f", "press r"),
@@ -202,7 +201,7 @@ fn leaving_asks_only_when_jobs_run() {
     );
     let mut console = Headless::open(Shape::Healthy, (100, 30));
     console.press("b C-c");
-    assert!(matches!(console.app.dialog, Some(Dialog::Choice(_))));
+    assert!(matches!(console.app.dialog, Some(Dialog::Leave(_))));
     console.press("enter");
     assert!(console.asked.is_empty(), "the first choice is to stay");
     console.press("q down enter");
@@ -214,6 +213,30 @@ fn leaving_asks_only_when_jobs_run() {
             silent: false
         }]
     );
+}
+
+#[test]
+fn the_question_of_leaving_follows_the_jobs() {
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    console.press("b b q");
+    assert!(
+        console.text().contains("2 jobs are running"),
+        "{}",
+        console.text()
+    );
+    for left in ["1 job is running", ""] {
+        let held = console.backend.held.lock().unwrap().pop().unwrap();
+        held.done.send_replace(Some(JobOutcome {
+            state: JobState::Done,
+            message: "26 artifacts".to_owned(),
+            errors: Vec::new(),
+        }));
+        console.tick(Duration::from_millis(300));
+        assert!(console.text().contains(left), "{}", console.text());
+    }
+    assert!(console.app.dialog.is_none(), "nothing is left to ask");
+    assert!(console.text().contains("26 artifacts"));
+    assert!(console.asked.is_empty(), "and nobody left");
 }
 
 #[test]
@@ -323,6 +346,69 @@ fn old_data_is_not_called_live() {
     console.send(Message::Survey(Err("p1.1: no answer for 7 s".to_owned())));
     assert!(console.text().contains("no answer"), "{}", console.text());
     assert!(console.text().contains("1 critical"));
+}
+
+#[test]
+fn what_happens_by_itself_is_told_and_takes_no_key() {
+    let mut console = Headless::open(Shape::Healthy, (140, 30));
+    console.app.settings.bell = true;
+    assert!(
+        console.app.events.is_empty(),
+        "what is there at first is no news"
+    );
+    let healthy = (**console.app.data.survey.as_ref().unwrap()).clone();
+    let mut lost = healthy.clone();
+    lost.volumes[4].state = maifdeck::survey::VolumeState::Unreachable;
+    lost.volumes[4].reason = Some("no answer for 7 s: /volumes/p2.2; check the mount".to_owned());
+    lost.findings.push(maifdeck::survey::Finding {
+        severity: maifdeck::survey::Severity::Critical,
+        kind: maifdeck::survey::FindingKind::Corrupt,
+        subject: "agent-handbook".to_owned(),
+        message: "a copy is corrupt".to_owned(),
+        remedy: "repair it".to_owned(),
+    });
+    console.press("4 /");
+    console.send(Message::Survey(Ok(Some(lost.clone().into()))));
+    assert!(
+        console.text().contains("no answer for 7 s"),
+        "{}",
+        console.text()
+    );
+    assert_eq!(console.asked, [Command::Bell], "one bell for all of it");
+    // Keys still go where they went, and the news stays through them.
+    console.press("r e enter");
+    assert_eq!(console.app.rows().unwrap().filter, "re");
+    assert!(console.text().contains("no answer for 7 s"));
+    console.send(Message::Survey(Ok(Some(lost.into()))));
+    console.tick(Duration::from_secs(9));
+    assert!(
+        console
+            .text()
+            .contains("new finding: agent-handbook: a copy is corrupt"),
+        "{}",
+        console.text()
+    );
+    console.send(Message::Survey(Ok(Some(healthy.into()))));
+    console.tick(Duration::from_secs(9));
+    assert!(console.text().contains("is back"), "{}", console.text());
+    console.tick(Duration::from_secs(9));
+    assert!(console.app.events.is_empty());
+}
+
+#[test]
+fn ages_go_in_steps() {
+    let mut console = Headless::open(Shape::Healthy, (120, 40));
+    console.press("3");
+    let mut frames = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        let moment = Moment {
+            now: console.app.moment.now + chrono::Duration::seconds(2),
+            elapsed: console.app.moment.elapsed + Duration::from_secs(2),
+        };
+        console.send(Message::Tick(moment));
+        frames.insert(console.text());
+    }
+    assert!(frames.len() <= 4, "{} frames in 400 s", frames.len());
 }
 
 #[test]

@@ -14,6 +14,7 @@ use maifdeck::{
         ApplyError, Backend, EntryId, HistoryEntry, InspectedBlock, InspectedEntry, Inspection,
         JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
     },
+    console::table::Agents,
     journal::{Actor, JobState, JobView},
     maif::Digest,
     plan::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary},
@@ -139,6 +140,7 @@ impl FakeBackend {
             id,
             title,
             changes: plan.is_some(),
+            then: None,
             task,
             done,
         }
@@ -257,6 +259,20 @@ impl Backend for FakeBackend {
             ),
         };
         Ok(self.run(word, title, None))
+    }
+
+    fn agents(&self, survey: &Survey) -> Agents {
+        // The odd rows are signed by a robot.
+        Agents {
+            names: vec!["did:key:human".to_owned(), "did:key:robot".to_owned()],
+            of_row: (0..survey.artifacts.len() as u32)
+                .map(|row| row % 2)
+                .collect(),
+        }
+    }
+
+    fn journal(&self, id: &str) -> Option<String> {
+        Some(format!("/volumes/p1.1/.maifdeck/journal/{id}.jsonl"))
     }
 
     fn resume_job(&self, id: &str) -> Result<RunningJob, String> {
@@ -1000,7 +1016,10 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                 expect: Vec::new(),
             })
             .collect(),
-        Intent::Undo { .. } | Intent::EmptyTrash { .. } | Intent::Layout { .. } => Vec::new(),
+        Intent::Undo { .. }
+        | Intent::EmptyTrash { .. }
+        | Intent::Layout { .. }
+        | Intent::MarkVolume { .. } => Vec::new(),
         Intent::BackupPrune { .. } => {
             summary.unrecoverable =
                 vec!["training-notes as of 20260304_020000, in no other backup".to_owned()];

@@ -76,8 +76,8 @@ impl Headless {
             let answer = match command {
                 Command::Rest(name) => Some(Message::Rested(name)),
                 command => {
-                    let previous = self.app.data.survey.clone();
-                    let answer = execute(&*self.backend, command.clone(), previous);
+                    let previous = self.app.seen();
+                    let answer = execute(&*self.backend, command.clone(), previous.as_ref());
                     if answer.is_none() {
                         self.asked.push(command);
                     }
@@ -132,7 +132,7 @@ impl Headless {
     }
 }
 
-fn lines(buffer: &Buffer) -> Vec<String> {
+pub fn lines(buffer: &Buffer) -> Vec<String> {
     let width = usize::from(buffer.area.width.max(1));
     buffer
         .content

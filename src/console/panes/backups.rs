@@ -5,8 +5,15 @@ use ratatui::layout::Rect;
 use super::{cursor, empty, field, headings, right, visible};
 use crate::{
     backup::BackupView,
-    console::{app::App, canvas::Canvas, layout::Parts, text, theme::Role},
-    report::{age, ago, count, size},
+    console::{
+        app::App,
+        canvas::Canvas,
+        layout::Parts,
+        text,
+        theme::Role,
+        when::{age, ago},
+    },
+    report::{count, size},
 };
 
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {

@@ -11,9 +11,10 @@ use crate::{
         text,
         theme::Role,
         view,
+        when::age,
     },
     journal::{JobState, JobView},
-    report::{age, count, duration, number::ratio, percent, size},
+    report::{count, duration, number::ratio, percent, size},
 };
 
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {

@@ -14,8 +14,9 @@ use crate::{
         layout::Parts,
         text,
         theme::Role,
+        when::ago,
     },
-    report::{ago, count, number::ratio, percent, plural, size},
+    report::{count, number::ratio, percent, plural, size},
     survey::{ArtifactState, Finding},
     volume::Level,
 };
@@ -37,7 +38,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
         let g = canvas.theme.glyphs;
         match app.survey() {
             None => empty(canvas, parts.list, "looking at the store", Role::Dim),
-            Some(survey) if survey.artifacts.iter().all(|a| a.removed) => empty(
+            Some(_) if app.data.table.removed == app.data.table.len() => empty(
                 canvas,
                 parts.list,
                 "The store is empty and nothing is wrong. maifdeck put NAME --file F makes the first artifact.",
@@ -256,7 +257,7 @@ fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
         return vec![one("not seen yet".to_owned(), Role::Dim)];
     };
     let mut pieces = Vec::new();
-    for (state, number) in &app.data.summary {
+    for (state, number) in &app.data.table.summary {
         if *number > 0 {
             let glyph = if *state == ArtifactState::Ok {
                 canvas.theme.glyphs.ok_deep
@@ -299,16 +300,16 @@ fn versions(app: &App) -> Lines {
     let Some(survey) = app.survey() else {
         return vec![one("not seen yet".to_owned(), Role::Dim)];
     };
-    let bytes: u64 = survey.versions.iter().map(|v| v.size).sum();
+    let table = &app.data.table;
     let mut lines = vec![one(
         format!(
             "{}, {}",
             plural(survey.versions.len() as u64, "version", "versions"),
-            size(bytes)
+            size(table.versions_bytes)
         ),
         Role::Text,
     )];
-    if let Some(newest) = survey.versions.iter().map(|v| v.id).max() {
+    if let Some(newest) = table.newest_version {
         lines.push(one(
             format!("last change {}", ago(app.moment.now, newest.time())),
             Role::Dim,

@@ -5,8 +5,11 @@ use ratatui::layout::Rect;
 
 use super::{cursor, empty, field, headings, right, visible};
 use crate::{
-    console::{app::App, canvas::Canvas, layout::Parts, text, theme::Role, widgets::prompt},
-    report::{self, age, count, size},
+    console::{
+        app::App, canvas::Canvas, layout::Parts, rows::Rows, text, theme::Role, when::age,
+        widgets::prompt,
+    },
+    report::{self, count, size},
     survey::{ArtifactView, CopyState, CopyView, Survey, VolumeIndex},
 };
 
@@ -22,13 +25,14 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
         empty(canvas, list, nothing(app), Role::Dim);
     }
     for (at, row) in visible(app, parts) {
-        let artifact = app
-            .replicas
-            .index
-            .get(at)
-            .and_then(|row| survey.artifacts.get(*row as usize));
-        if let Some(artifact) = artifact {
-            line(app, survey, canvas, artifact, row, &columns);
+        let number = app.replicas.index.get(at).copied();
+        let found = number.and_then(|n| Some((n, survey.artifacts.get(n as usize)?)));
+        if let Some((number, artifact)) = found {
+            if app.marks.contains(number) {
+                let glyph = canvas.theme.glyphs.marked;
+                canvas.put(row.x + 2, row.y, 1, glyph, Role::Info);
+            }
+            line(survey, canvas, artifact, row, &columns);
             cursor(app, canvas, at, row);
         }
     }
@@ -45,13 +49,33 @@ pub fn nothing(app: &App) -> &'static str {
     }
 }
 
+/// What the list shows, over its names.
+pub fn heading(rows: &Rows) -> String {
+    let mut words = "artifact".to_owned();
+    if rows.problems_only {
+        words.push_str(", problems only");
+    }
+    if rows.is_sorted() {
+        words.push_str(", by ");
+        words.push_str(rows.order.word());
+        if rows.reversed {
+            words.push_str(" reversed");
+        }
+    }
+    words
+}
+
 /// The filter line while it is in use, else the columns' headings.
 pub fn filter_line(app: &App, canvas: &mut Canvas<'_>, list: Rect) -> bool {
     let Some(rows) = app.rows() else { return false };
     if !app.filtering && rows.filter.is_empty() {
         return false;
     }
-    let words = format!("filter, {} fit", count(rows.index.len() as u64));
+    let words = if rows.needs_agents {
+        "reading who signed what".to_owned()
+    } else {
+        format!("filter, {} fit", count(rows.index.len() as u64))
+    };
     let room = u16::try_from(text::width(&words)).unwrap_or(0) + 2;
     let line = Rect {
         x: list.x + 1,
@@ -106,11 +130,7 @@ fn filter_or_headings(app: &App, canvas: &mut Canvas<'_>, list: Rect, columns: &
     if filter_line(app, canvas, list) {
         return;
     }
-    let only = if app.replicas.problems_only {
-        "artifact, problems only"
-    } else {
-        "artifact"
-    };
+    let only = &heading(&app.replicas);
     headings(
         canvas,
         list,
@@ -126,7 +146,6 @@ fn filter_or_headings(app: &App, canvas: &mut Canvas<'_>, list: Rect, columns: &
 }
 
 fn line(
-    app: &App,
     survey: &Survey,
     canvas: &mut Canvas<'_>,
     artifact: &ArtifactView,
@@ -134,9 +153,6 @@ fn line(
     columns: &Columns,
 ) {
     let g = canvas.theme.glyphs;
-    if app.marks.contains(&artifact.name) {
-        canvas.put(row.x + 2, row.y, 1, g.marked, Role::Info);
-    }
     let name = text::middle(
         &artifact.name.to_string(),
         usize::from(columns.name),

@@ -10,10 +10,11 @@ use crate::{
         backend::{EntryId, HistoryEntry},
         canvas::{Canvas, columns},
         layout::{self, Parts},
-        text,
+        table, text,
         theme::Role,
+        when::age,
     },
-    report::{age, number::ratio, plural, signed_size, size},
+    report::{number::ratio, plural, signed_size, size},
     survey::{ArtifactState, ArtifactView},
 };
 
@@ -21,11 +22,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
     let Some(survey) = app.survey() else { return };
     let list = parts.list;
     if !replicas::filter_line(app, canvas, list) {
-        let only = if app.versions.problems_only {
-            "artifact, problems only"
-        } else {
-            "artifact"
-        };
+        let only = &replicas::heading(&app.versions);
         headings(canvas, list, &[(4, only)]);
         right(canvas, list.x, list.y, list.width, "versions ", Role::Dim);
     }
@@ -37,7 +34,11 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
         if let Some((number, artifact)) =
             artifact_row.and_then(|row| survey.artifacts.get(row).map(|a| (row, a)))
         {
-            line(app, canvas, artifact, survey.history(number).len(), row);
+            if app.marks.contains(table::number(number)) {
+                let glyph = canvas.theme.glyphs.marked;
+                canvas.put(row.x + 2, row.y, 1, glyph, Role::Info);
+            }
+            line(canvas, artifact, survey.history(number).len(), row);
             cursor(app, canvas, at, row);
         }
     }
@@ -46,11 +47,8 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
     }
 }
 
-fn line(app: &App, canvas: &mut Canvas<'_>, artifact: &ArtifactView, versions: usize, row: Rect) {
+fn line(canvas: &mut Canvas<'_>, artifact: &ArtifactView, versions: usize, row: Rect) {
     let g = canvas.theme.glyphs;
-    if app.marks.contains(&artifact.name) {
-        canvas.put(row.x + 2, row.y, 1, g.marked, Role::Info);
-    }
     let words = if artifact.removed {
         format!("removed {versions}")
     } else {

@@ -1,4 +1,4 @@
-//! One of a few: leaving with jobs running, the volume whose copy is right.
+//! One of a few: the volume whose copy is right, what to copy.
 
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;

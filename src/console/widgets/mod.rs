@@ -4,6 +4,7 @@
 pub mod choice;
 pub mod help;
 pub mod inspect;
+pub mod leave;
 pub mod palette;
 pub mod plan;
 pub mod prompt;
@@ -33,6 +34,7 @@ pub enum Dialog {
     Palette(palette::PaletteDialog),
     Prompt(prompt::Prompt),
     Choice(choice::Choice),
+    Leave(leave::LeaveDialog),
 }
 
 /// What a key did to a dialog.
@@ -70,6 +72,7 @@ pub fn key(app: &mut App, event: KeyEvent) -> Reply {
         Dialog::Palette(palette) => palette.key(event, app.pane),
         Dialog::Prompt(prompt) => prompt.key(event),
         Dialog::Choice(choice) => choice.key(event),
+        Dialog::Leave(leave) => leave.key(event),
     }
 }
 
@@ -85,6 +88,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
         Some(Dialog::Palette(palette)) => palette.draw(app, canvas, screen),
         Some(Dialog::Prompt(prompt)) => prompt.draw(canvas, screen),
         Some(Dialog::Choice(choice)) => choice.draw(canvas, screen),
+        Some(Dialog::Leave(leave)) => leave.draw(app, canvas, screen),
     }
 }
 

@@ -193,6 +193,54 @@ impl PlanDialog {
         );
     }
 
+    /// What it is about, who gets how much, and the room on each volume.
+    fn forecast(&self, width: usize) -> Vec<Vec<Piece>> {
+        let summary = &self.plan.summary;
+        let line = |words: String, role| vec![(words, role)];
+        let mut lines = Vec::new();
+        for note in &summary.notes {
+            let words = text::wrap(&text::clean(note), width.saturating_sub(2));
+            lines.extend(
+                words
+                    .into_iter()
+                    .map(|w| line(format!("  {w}"), Role::Text)),
+            );
+        }
+        for share in &summary.shares {
+            lines.push(line(
+                format!(
+                    "  {:<8} {:>9} artifacts before, {:>9} after (even: {})",
+                    share.partition,
+                    count(share.before),
+                    count(share.after),
+                    percent(share.expected_share)
+                ),
+                Role::Text,
+            ));
+        }
+        if let Some(warning) = report::plan::warning(&self.plan) {
+            let words = text::wrap(warning, width);
+            lines.extend(words.into_iter().map(|w| line(w, Role::Warning)));
+        }
+        for need in &summary.space {
+            let share = ratio(need.needed, need.free);
+            let tight = need.needed > need.free;
+            let role = if tight { Role::Critical } else { Role::Dim };
+            let word = if tight { "does not fit" } else { "" };
+            lines.push(line(
+                format!(
+                    "  {:<8} needs {:>9} of {:>9} free ({}) {word}",
+                    need.volume,
+                    size(need.needed),
+                    size(need.free),
+                    percent(share),
+                ),
+                role,
+            ));
+        }
+        lines
+    }
+
     /// Everything above the steps.
     fn head(&self, app: &App, width: usize) -> Vec<Vec<Piece>> {
         let summary = &self.plan.summary;
@@ -224,22 +272,7 @@ impl PlanDialog {
                 .into_iter()
                 .map(|w| line(w, Role::Text)),
         );
-        for need in &summary.space {
-            let share = ratio(need.needed, need.free);
-            let tight = need.needed > need.free;
-            let role = if tight { Role::Critical } else { Role::Dim };
-            let word = if tight { "does not fit" } else { "" };
-            lines.push(line(
-                format!(
-                    "  {:<8} needs {:>9} of {:>9} free ({}) {word}",
-                    need.volume,
-                    size(need.needed),
-                    size(need.free),
-                    percent(share),
-                ),
-                role,
-            ));
-        }
+        lines.extend(self.forecast(width));
         let mut listed = |heading: &str, items: &[String], role| {
             if items.is_empty() {
                 return;
@@ -259,6 +292,18 @@ impl PlanDialog {
             &summary.unrecoverable,
             Role::Critical,
         );
+        let kept: Vec<String> = summary
+            .kept
+            .iter()
+            .map(|kept| {
+                format!(
+                    "{} ({})",
+                    kept.what,
+                    report::kept_by(&kept.reasons).join(", ")
+                )
+            })
+            .collect();
+        listed("kept", &kept, Role::Dim);
         listed("left undone", &summary.skipped, Role::Warning);
         if summary.unrecoverable.is_empty() && !self.plan.is_empty() {
             lines.push(line(

@@ -1,0 +1,86 @@
+//! From a finding to the pane that shows its subject and to the key that leads to its remedy.
+
+use super::{listing::select, movement::go};
+use crate::{
+    console::{
+        app::App,
+        keymap::{Action, Pane},
+    },
+    survey::FindingKind,
+    volume::ArtifactName,
+};
+
+/// From a finding to the pane that shows its subject.
+pub(super) fn follow(app: &mut App) {
+    let Some(finding) = app.selected_finding().cloned() else {
+        return;
+    };
+    let pane = finding_pane(finding.kind);
+    go(app, pane);
+    if pane == Pane::Replicas {
+        let name = ArtifactName::existing(finding.subject.as_bytes());
+        if let Some(name) = name {
+            select(app, &name);
+        }
+    } else {
+        let anchor = Some(finding.subject.clone());
+        app.place_mut().anchor = anchor;
+    }
+}
+
+/// The pane that shows what a finding is about.
+pub const fn finding_pane(kind: FindingKind) -> Pane {
+    match kind {
+        FindingKind::Lost
+        | FindingKind::Vanished
+        | FindingKind::Divergent
+        | FindingKind::Corrupt
+        | FindingKind::Stale
+        | FindingKind::Missing
+        | FindingKind::Unsupported
+        | FindingKind::ScrubOverdue => Pane::Replicas,
+        FindingKind::Misplaced | FindingKind::VolumeFull | FindingKind::OtherFiles => {
+            Pane::Partitions
+        }
+        FindingKind::VolumeUnmarked
+        | FindingKind::VolumeForeign
+        | FindingKind::VolumeUnreachable
+        | FindingKind::VolumeJoining
+        | FindingKind::VolumeReadonly => Pane::Cluster,
+        FindingKind::BackupNone
+        | FindingKind::BackupOld
+        | FindingKind::BackupUnverified
+        | FindingKind::BackupDamaged
+        | FindingKind::BackupShrunk
+        | FindingKind::BackupInterrupted => Pane::Backups,
+        FindingKind::JobInterrupted => Pane::Jobs,
+    }
+}
+
+/// The action whose key leads to a finding's remedy.
+pub const fn finding_action(kind: FindingKind) -> Action {
+    match kind {
+        FindingKind::Corrupt
+        | FindingKind::Stale
+        | FindingKind::Missing
+        | FindingKind::Misplaced
+        | FindingKind::VolumeJoining => Action::Fix,
+        FindingKind::BackupNone | FindingKind::BackupOld | FindingKind::BackupInterrupted => {
+            Action::Backup
+        }
+        FindingKind::JobInterrupted => Action::Resume,
+        FindingKind::VolumeUnmarked | FindingKind::VolumeForeign => Action::MarkVolume,
+        FindingKind::Lost
+        | FindingKind::Vanished
+        | FindingKind::Divergent
+        | FindingKind::Unsupported
+        | FindingKind::VolumeUnreachable
+        | FindingKind::VolumeFull
+        | FindingKind::VolumeReadonly
+        | FindingKind::BackupUnverified
+        | FindingKind::BackupDamaged
+        | FindingKind::BackupShrunk
+        | FindingKind::OtherFiles => Action::Open,
+        FindingKind::ScrubOverdue => Action::Verify,
+    }
+}

@@ -1,0 +1,126 @@
+//! What each action does. One that cannot be done says why. This file decides which function an
+//! action is; the files below it hold them by idea.
+
+mod findings;
+mod jobs;
+mod later;
+mod listing;
+mod marking;
+mod movement;
+mod plans;
+mod show;
+
+use super::{
+    app::{App, Focus},
+    keymap::{self, Action, Pane},
+    message::Command,
+    theme::Role,
+    update,
+    widgets::{Dialog, help::HelpDialog, palette::PaletteDialog},
+};
+
+use crate::volume::ArtifactName;
+
+pub use findings::{finding_action, finding_pane};
+pub use movement::{go, has_detail};
+pub use plans::{plan, select_as_of};
+
+/// Why an action is not done, for the footer.
+type Refusal = String;
+type Done = Result<Vec<Command>, Refusal>;
+
+pub fn perform(app: &mut App, action: Action) -> Vec<Command> {
+    let entry = keymap::find(action);
+    let refused = entry.and_then(|entry| {
+        if !entry.panes.has(app.pane) {
+            let places: Vec<_> = Pane::ALL
+                .into_iter()
+                .filter(|pane| entry.panes.has(*pane))
+                .map(|pane| pane.names().0)
+                .collect();
+            return Some(format!("{} works in {}", entry.name, places.join(", ")));
+        }
+        entry
+            .changes
+            .then(|| app.store.read_only.clone())
+            .flatten()
+            .map(|why| format!("{} is not possible: {why}", entry.name))
+    });
+    let done = match refused {
+        Some(why) => Err(why),
+        None => dispatch(app, action),
+    };
+    match done {
+        Ok(commands) => commands,
+        Err(why) => {
+            app.say(Role::Warning, why);
+            Vec::new()
+        }
+    }
+}
+
+fn dispatch(app: &mut App, action: Action) -> Done {
+    let lines = movement::page(app);
+    match action {
+        Action::Up => movement::step(app, -1),
+        Action::Down => movement::step(app, 1),
+        Action::PageUp => movement::step(app, -lines),
+        Action::PageDown => movement::step(app, lines),
+        Action::Top => movement::step(app, isize::MIN / 2),
+        Action::Bottom => movement::step(app, isize::MAX / 2),
+        Action::Open => return movement::open(app),
+        Action::Back => movement::back(app),
+        Action::NextFocus | Action::PreviousFocus => {
+            app.focus = match app.focus {
+                Focus::List if has_detail(app) => Focus::Detail,
+                Focus::List | Focus::Detail => Focus::List,
+            };
+        }
+        Action::NextPane => movement::go_by(app, 1),
+        Action::PreviousPane => movement::go_by(app, 6),
+        Action::Go(pane) => go(app, pane),
+        Action::Filter => {
+            app.filtering = true;
+            app.focus = Focus::List;
+        }
+        Action::ProblemsOnly => listing::problems_only(app),
+        Action::Inspect => return show::inspect(app),
+        Action::Mark => marking::toggle(app)?,
+        Action::MarkDown => marking::extend(app, 1)?,
+        Action::MarkUp => marking::extend(app, -1)?,
+        Action::MarkRange => marking::range(app)?,
+        Action::MarkFiltered => marking::all(app)?,
+        Action::UnmarkAll => marking::none(app),
+        Action::Sort => listing::sort(app),
+        Action::SortReverse => listing::reverse(app),
+        Action::Copy => return show::copy(app),
+        Action::Refresh => {
+            if app.pending.refresh {
+                return Err("already looking".to_owned());
+            }
+            app.pending.next_refresh = app.moment.elapsed;
+            app.pending.next_backups = app.moment.elapsed;
+            return Ok(update::update(
+                app,
+                super::message::Message::Tick(app.moment),
+            ));
+        }
+        Action::Help => app.dialog = Some(Dialog::Help(HelpDialog::default())),
+        Action::Palette => app.dialog = Some(Dialog::Palette(PaletteDialog::default())),
+        Action::Redraw => return Ok(vec![Command::Redraw]),
+        Action::Suspend => return Ok(vec![Command::Suspend]),
+        Action::Quit => return Ok(update::quit(app)),
+        other => return plans::change(app, other),
+    }
+    update::remember(app);
+    Ok(Vec::new())
+}
+
+fn marked_or_selected(app: &App) -> Result<Vec<ArtifactName>, Refusal> {
+    if let Some(survey) = app.survey().filter(|_| !app.marks.is_empty()) {
+        return Ok(app.marks.names(survey));
+    }
+    app.selected_artifact()
+        .map(|a| vec![a.name.clone()])
+        .ok_or_else(|| "nothing is selected".to_owned())
+}

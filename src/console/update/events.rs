@@ -1,0 +1,96 @@
+//! What happened by itself: a job ended, a volume went or came back, something new is wrong. It is
+//! told in the footer for a while, one after the other, takes no key, and rings if configured.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::{
+    console::{
+        app::{App, Notice},
+        message::Command,
+        text,
+        theme::Role,
+    },
+    survey::{Finding, FindingKind, Severity, Survey},
+};
+
+/// How long each is shown.
+const SHOWN: Duration = Duration::from_secs(8);
+/// More are not kept: who comes back later reads the findings, not the news.
+const MOST: usize = 6;
+
+/// Tells it after what is being told.
+pub(super) fn tell(app: &mut App, role: Role, text: String) -> Option<Command> {
+    let now = app.moment.elapsed;
+    // It is newer than the answer to the last key.
+    app.notice = None;
+    let after = app.events.back().map_or(now, |last| last.until.max(now));
+    if app.events.len() < MOST {
+        app.events.push_back(Notice {
+            text,
+            role,
+            until: after + SHOWN,
+        });
+    }
+    app.settings.bell.then_some(Command::Bell)
+}
+
+/// Drops what was told long enough.
+pub(super) fn pass(app: &mut App) {
+    let now = app.moment.elapsed;
+    while app.events.front().is_some_and(|event| event.until <= now) {
+        app.events.pop_front();
+    }
+}
+
+/// Volumes that went or came back since the survey before.
+pub(super) fn volumes(before: &Survey, after: &Survey) -> Vec<(Role, String)> {
+    after
+        .volumes
+        .iter()
+        .filter_map(|volume| {
+            let old = before.volumes.iter().find(|v| v.label == volume.label)?;
+            let label = text::clean(&volume.label);
+            match (old.state.is_readable(), volume.state.is_readable()) {
+                (true, false) => {
+                    let why = volume
+                        .reason
+                        .as_deref()
+                        .map(text::clean)
+                        .unwrap_or_default();
+                    let words = format!("volume {label} is {}: {why}", volume.state.word());
+                    Some((Role::Critical, words))
+                }
+                (false, true) => Some((Role::Good, format!("volume {label} is back"))),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+/// The worst of what was not found before, and how many more there are; `told` is left out.
+pub(super) fn findings(before: &[Finding], after: &[Finding]) -> Option<(Role, String)> {
+    let known: BTreeSet<_> = before.iter().map(|f| (f.kind, &*f.subject)).collect();
+    let mut new = after.iter().filter(|f| {
+        f.severity <= Severity::Warning
+            // Volumes are told by themselves.
+            && !matches!(f.kind, FindingKind::VolumeUnreachable | FindingKind::VolumeUnmarked)
+            && !known.contains(&(f.kind, &*f.subject))
+    });
+    let worst = new.next()?;
+    let role = match worst.severity {
+        Severity::Critical => Role::Critical,
+        Severity::Warning | Severity::Info => Role::Warning,
+    };
+    let more = match new.count() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let message = text::clean(&worst.message);
+    let subject = text::clean(&worst.subject);
+    let about = if message.contains(&subject) {
+        message
+    } else {
+        format!("{subject}: {message}")
+    };
+    Some((role, format!("new finding: {about}{more}")))
+}

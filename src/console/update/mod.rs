@@ -1,0 +1,150 @@
+//! Messages change the state here, and nowhere else. What cannot be done in memory comes out as
+//! commands; so the whole console runs headless in tests.
+
+mod answers;
+mod events;
+mod keys;
+mod leave;
+mod tick;
+
+use crossterm::event::KeyEventKind;
+
+use super::{
+    actions,
+    app::{App, Focus},
+    keymap::Pane,
+    layout,
+    message::{Command, Message},
+    theme::Role,
+};
+
+pub use keys::set_filter;
+pub use leave::{REST, quit};
+
+/// What the console does before anything else happens.
+pub fn begin(app: &mut App) -> Vec<Command> {
+    app.pending.refresh = true;
+    app.pending.backups = true;
+    app.pending.jobs = true;
+    app.pending.next_backups = app.settings.refresh * 5;
+    vec![
+        Command::Refresh(Vec::new()),
+        Command::Backups,
+        Command::Jobs,
+    ]
+}
+
+/// One message.
+pub fn update(app: &mut App, message: Message) -> Vec<Command> {
+    let mut commands = match message {
+        Message::Key(event) if event.kind == KeyEventKind::Release => Vec::new(),
+        Message::Key(event) => keys::key(app, event),
+        Message::Paste(text) => {
+            keys::paste(app, &text);
+            Vec::new()
+        }
+        Message::Mouse(event) => keys::mouse(app, event),
+        Message::Resize(columns, rows) => {
+            app.size = (columns, rows);
+            // Even to the same size: in between it may have been another, and the screen with it.
+            vec![Command::Redraw]
+        }
+        Message::Tick(moment) => tick::tick(app, moment),
+        Message::HangUp => vec![Command::Quit {
+            code: 129,
+            rest: true,
+            silent: true,
+        }],
+        Message::Leave(code) => vec![Command::Quit {
+            code,
+            rest: true,
+            silent: false,
+        }],
+        Message::Continued => vec![Command::Reenter],
+        Message::Panicked(what) => {
+            app.pending = super::app::Pending {
+                next_refresh: app.moment.elapsed + app.settings.refresh * 5,
+                next_backups: app.moment.elapsed + app.settings.refresh * 10,
+                ..Default::default()
+            };
+            app.say(
+                Role::Critical,
+                format!("a part of the engine failed: {what}; see the log"),
+            );
+            Vec::new()
+        }
+        answer => answers::answered(app, answer),
+    };
+    settle(app, &mut commands);
+    commands
+}
+
+/// Notes what the selection is on, so that it follows the thing when rows move.
+pub fn remember(app: &mut App) {
+    if app.rows().is_some() {
+        let name = app.selected_artifact().map(|a| a.name.clone());
+        if let Some(rows) = app.rows_mut() {
+            rows.anchor = name;
+        }
+    } else {
+        let anchor = app.anchor().filter(|_| app.place().touched);
+        app.place_mut().anchor = anchor;
+    }
+}
+
+/// After every message: selections inside their lists and in sight, the history on its way.
+fn settle(app: &mut App, commands: &mut Vec<Command>) {
+    let parts = layout::parts(app.pane, layout::areas(app.screen()).body);
+    if let Some(anchor) = app.place().anchor.clone()
+        && app.anchor().as_ref() != Some(&anchor)
+        && let Some(at) = find_anchor(app, &anchor)
+    {
+        app.place_mut().list.selected = at;
+    }
+    let length = app.list_length();
+    let height = usize::from(layout::list_height(&parts));
+    app.place_mut().list.settle(length, height);
+    remember(app);
+    if app.pane == Pane::Versions {
+        let entries = app
+            .shown_history()
+            .and_then(|h| h.entries.as_ref().ok())
+            .map_or(0, Vec::len);
+        let height = usize::from(layout::history_height(&parts));
+        app.place_mut().detail.settle(entries, height);
+        let wanted = app.selected_artifact().map(|a| a.name.clone());
+        if let Some(name) = wanted
+            && (app.shown_history().is_none() || app.pending.history_stale)
+            && app.pending.history.is_none()
+        {
+            commands.push(Command::Rest(name));
+        }
+    }
+    if app.rows().is_some_and(|rows| rows.needs_agents) && !app.pending.agents {
+        app.pending.agents = true;
+        commands.push(Command::Agents);
+    }
+    if app.focus == Focus::Detail && !actions::has_detail(app) {
+        app.focus = Focus::List;
+    }
+}
+
+/// Where the anchored line is now. Lists other than artifacts are short.
+fn find_anchor(app: &App, anchor: &str) -> Option<usize> {
+    let survey = app.survey();
+    match app.pane {
+        Pane::Overview => app
+            .data
+            .findings
+            .iter()
+            .position(|f| format!("{:?} {}", f.kind, f.subject) == anchor),
+        Pane::Partitions => survey?.partitions.iter().position(|p| &*p.name == anchor),
+        Pane::Replicas | Pane::Versions => None,
+        Pane::Backups => app
+            .backups()
+            .iter()
+            .position(|b| b.id.to_string() == anchor),
+        Pane::Cluster => survey?.volumes.iter().position(|v| &*v.label == anchor),
+        Pane::Jobs => app.data.jobs.iter().position(|j| j.id == anchor),
+    }
+}

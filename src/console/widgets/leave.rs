@@ -1,0 +1,123 @@
+//! Leaving while jobs run. It shows them as they are now, and closes by itself when the last one
+//! has ended: then nothing is left to ask.
+//!
+//! There is no "continue detached": a job lives in this process and holds the lock on its journal,
+//! so another process could only take it up after this one has ended, and nobody would be there to
+//! see whether it did; backups and verifications have no journal to go on from at all. Inside tmux or
+//! screen the console itself can be detached, and the dialog says so.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::layout::Rect;
+
+use super::Reply;
+use crate::{
+    console::{
+        app::App,
+        canvas::{Canvas, centred},
+        message::Command,
+        text,
+        theme::Role,
+        view,
+    },
+    report,
+};
+
+/// Lines of jobs that are shown.
+const MOST: usize = 6;
+
+/// Which answer the cursor is on; the first is the safe one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LeaveDialog {
+    #[default]
+    Stay,
+    Pause,
+}
+
+impl LeaveDialog {
+    pub fn key(&mut self, event: KeyEvent) -> Reply {
+        match event.code {
+            KeyCode::Up | KeyCode::Char('k') => *self = Self::Stay,
+            KeyCode::Down | KeyCode::Char('j') => *self = Self::Pause,
+            KeyCode::Tab | KeyCode::BackTab => {
+                *self = match self {
+                    Self::Stay => Self::Pause,
+                    Self::Pause => Self::Stay,
+                };
+            }
+            KeyCode::Char('q') => return Reply::Close,
+            KeyCode::Enter => {
+                return match self {
+                    Self::Stay => Reply::Close,
+                    Self::Pause => Reply::Do(Command::Quit {
+                        code: 0,
+                        rest: true,
+                        silent: false,
+                    }),
+                };
+            }
+            _ => {}
+        }
+        Reply::Stay
+    }
+
+    pub fn draw(self, app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
+        let jobs = app.running.len();
+        let shown = jobs.min(MOST);
+        let more = u16::from(jobs > shown);
+        let rows = u16::try_from(shown).unwrap_or(0) + more;
+        let width = 76.min(screen.width.saturating_sub(4));
+        let area = centred(screen, width, rows + 10);
+        let title = report::plural(jobs as u64, "job is running", "jobs are running");
+        let inner = canvas.frame(area, &title, Role::Warning);
+        let mut y = inner.y;
+        let mut line = |canvas: &mut Canvas<'_>, words: &str, role| {
+            if y < inner.bottom() {
+                canvas.put(inner.x, y, inner.width, words, role);
+            }
+            y += 1;
+            y - 1
+        };
+        for running in app.running.iter().take(shown) {
+            let words = view::progress_words(running).join("  ");
+            let used = text::width(&words) + 2;
+            let room = usize::from(inner.width).saturating_sub(used);
+            let ellipsis = canvas.theme.glyphs.ellipsis;
+            let title = text::middle(&text::clean(&running.job.title), room, ellipsis);
+            let at = line(canvas, &title, Role::Text);
+            if at < inner.bottom() {
+                let row = Rect {
+                    y: at,
+                    height: 1,
+                    ..inner
+                };
+                canvas.put_right(row, &words, Role::Dim);
+            }
+        }
+        if more > 0 {
+            line(canvas, &format!("and {} more", jobs - shown), Role::Dim);
+        }
+        line(canvas, "", Role::Text);
+        let stay = if app.settings.multiplexed {
+            "the console stays; tmux or screen can be detached from it"
+        } else {
+            "the console stays open"
+        };
+        for (answer, name, meaning) in [
+            (Self::Stay, "Stay", stay),
+            (
+                Self::Pause,
+                "Pause and quit",
+                "plans stop at a safe point within 2 s and can be resumed (r); others start anew",
+            ),
+        ] {
+            let at = line(canvas, &format!("  {name}"), Role::Title);
+            if answer == self && at < inner.bottom() {
+                canvas.put(inner.x, at, 1, canvas.theme.glyphs.marker, Role::Key);
+                canvas.highlight(Rect::new(inner.x, at, inner.width, 1), Role::Selected);
+            }
+            line(canvas, &format!("    {meaning}"), Role::Dim);
+        }
+        line(canvas, "", Role::Text);
+        line(canvas, "up/down choose   enter take   esc stay", Role::Dim);
+    }
+}

@@ -1,0 +1,184 @@
+//! A new store: what `init` and the console's guided setup share. A [`Draft`] becomes the text of a
+//! configuration, is checked as any configuration is, and only then are volumes marked and the file
+//! written: never over one that exists.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::{Config, StoreError, grid};
+use crate::{
+    clock::SharedClock,
+    volume::{At, dir, identity::Identity},
+};
+
+/// What a new store shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Names, each with the directories of its replicas.
+    pub partitions: Vec<(String, Vec<PathBuf>)>,
+    pub placement: String,
+    /// `majority`, `all` or a number.
+    pub write_quorum: String,
+    pub backups: Option<PathBuf>,
+}
+
+/// A store that was made.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The configuration, absolute.
+    pub file: PathBuf,
+    pub config: Config,
+    /// The store's id.
+    pub store: String,
+}
+
+impl Draft {
+    /// The text of the configuration, with absolute directories.
+    pub fn text(&self) -> Result<String, StoreError> {
+        let quorum = match self.write_quorum.parse::<u16>() {
+            Ok(number) => number.to_string(),
+            Err(_) => quote(&self.write_quorum),
+        };
+        let mut text = format!(
+            "# Every key with its default: `maifdeck config show`.\n\n[store]\nplacement = {}\nwrite_quorum = {quorum}\n",
+            quote(&self.placement)
+        );
+        for (name, directories) in &self.partitions {
+            let directories: Vec<String> = directories
+                .iter()
+                .map(|directory| absolute(directory))
+                .collect::<Result<_, _>>()?;
+            let _ = write!(
+                text,
+                "\n[[partition]]\nname = {}\nreplicas = [{}]\n",
+                quote(name),
+                directories.join(", ")
+            );
+        }
+        if let Some(backups) = &self.backups {
+            let _ = write!(text, "\n[backup]\ndirectory = {}\n", absolute(backups)?);
+        }
+        Ok(text)
+    }
+}
+
+/// Marks the volumes of the configuration in `text` and writes it to `file`. What lies in the
+/// directories is adopted: nothing is moved.
+pub fn make(file: &Path, text: &str, clock: &SharedClock) -> Result<Made, StoreError> {
+    let file = std::path::absolute(file).at("find", file)?;
+    if file.exists() {
+        return Err(occupied(&file));
+    }
+    let base = file.parent().unwrap_or(Path::new("/"));
+    let config = Config::parse(text, &file, base)?;
+    let store = grid::mark_all(&config, clock)?;
+    fs::create_dir_all(base).at("create", base)?;
+    let staged = {
+        let mut name = file.clone().into_os_string();
+        name.push(format!(".{}.tmp", std::process::id()));
+        PathBuf::from(name)
+    };
+    let written = (|| {
+        let mut out = fs::File::create_new(&staged).at("create", &staged)?;
+        std::io::Write::write_all(&mut out, text.as_bytes()).at("write", &staged)?;
+        out.sync_all().at("sync", &staged)?;
+        // One that appeared meanwhile is not replaced.
+        match dir::rename_new(&staged, &file) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(occupied(&file)),
+            renamed => Ok(renamed.at("rename to", &file)?),
+        }?;
+        Ok(dir::sync_directory(base)?)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&staged);
+    }
+    written.map(|()| Made {
+        file,
+        config,
+        store,
+    })
+}
+
+/// What a directory is that shall become a volume, or the place of some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub path: PathBuf,
+    /// False: it will be created.
+    pub exists: bool,
+    /// Artifacts in it, which would be adopted; counted up to a thousand.
+    pub artifacts: usize,
+    /// It is a volume already: of which store.
+    pub volume_of: Option<String>,
+    /// Free bytes of its file system, where that can be asked.
+    pub free: Option<u64>,
+    /// Tells whether two places are the same file system.
+    pub device: Option<u64>,
+}
+
+/// Looks at a directory without changing anything.
+pub fn look(path: &Path) -> Result<Place, StoreError> {
+    let path = std::path::absolute(path).at("find", path)?;
+    if path.to_str().is_none() {
+        return Err(StoreError::Usage(format!(
+            "{} is not UTF-8; a configuration cannot name it",
+            path.display()
+        )));
+    }
+    // A directory that will be made is on the file system of the nearest one that is there.
+    let there = path.ancestors().find(|above| above.exists());
+    let device = there.and_then(|there| fs::metadata(there).ok().map(|m| m.dev()));
+    let free = there.and_then(|there| fs2::available_space(there).ok());
+    let exists = path.exists();
+    let mut place = Place {
+        exists,
+        artifacts: 0,
+        volume_of: None,
+        free,
+        device,
+        path,
+    };
+    if !exists {
+        return Ok(place);
+    }
+    if !place.path.is_dir() {
+        return Err(StoreError::Usage(format!(
+            "{} is not a directory",
+            place.path.display()
+        )));
+    }
+    place.artifacts = fs::read_dir(&place.path)
+        .at("list", &place.path)?
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "maif"))
+        .take(1000)
+        .count();
+    place.volume_of = Identity::read(&dir::Dir::new(place.path.clone()))?
+        .map(|identity| format!("{} of {}", identity.label, identity.store_name));
+    Ok(place)
+}
+
+fn occupied(file: &Path) -> StoreError {
+    StoreError::Usage(format!(
+        "{} exists already; a configuration is never written over",
+        file.display()
+    ))
+}
+
+fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn absolute(path: &Path) -> Result<String, StoreError> {
+    let absolute = std::path::absolute(path).at("find", path)?;
+    let text = absolute.to_str().ok_or_else(|| {
+        StoreError::Usage(format!(
+            "{} is not UTF-8; a configuration cannot name it",
+            path.display()
+        ))
+    })?;
+    Ok(quote(text))
+}
