@@ -231,6 +231,11 @@ impl Console {
             } else if !self.app.running.is_empty() {
                 next_tick = next_tick.min(now + self.tick());
             }
+            // In a storm of resizes an event may carry a size that is no longer the terminal's.
+            let size = Terminal::size();
+            if size != self.app.size {
+                commands.extend(update(&mut self.app, Message::Resize(size.0, size.1)));
+            }
             if self.rest.as_ref().is_some_and(|(_, at)| *at <= now)
                 && let Some((name, _)) = self.rest.take()
             {
