@@ -6,10 +6,12 @@
 pub mod dir;
 pub mod error;
 pub mod fault;
+pub mod holders;
 pub mod identity;
 pub mod level;
 pub mod listing;
 pub mod lock;
+pub mod mount;
 pub mod name;
 pub mod probe;
 pub mod record;
