@@ -16,8 +16,8 @@ use crate::{
     },
     plan::{Intent, Plan},
     progress::Task,
-    store::{Slot, Store, StoreError, hold},
-    volume::{Lane, LockMode, fault, lock::host},
+    store::{Slot, Store, StoreError, hold, lease},
+    volume::{Lane, LockMode, fault, lock},
 };
 
 /// The journal is made durable after so many steps, and at the end.
@@ -30,8 +30,9 @@ pub struct Job {
     plan: Plan,
     journal: Journal,
     done: BTreeSet<usize>,
-    /// Given back with the job.
+    /// Given back with the job, the locks first.
     _held: hold::Held,
+    lead: lease::Lead,
 }
 
 impl Job {
@@ -46,7 +47,7 @@ impl Job {
     /// Runs it to its end, or to where it is cancelled.
     pub fn run(self, task: &Task) -> Result<JobView, StoreError> {
         let id = self.id().to_owned();
-        if let Err(error) = run(&self.store, &self.plan, &self.journal, &self.done, task) {
+        if let Err(error) = run(&self, task) {
             // Ended before or between its steps: the journal says so, whatever else fails.
             let state = match error {
                 StoreError::Cancelled(_) => JobState::Cancelled,
@@ -74,7 +75,8 @@ pub fn apply(store: &Store, plan: &Plan, task: &Task) -> Result<JobView, StoreEr
 /// Checks a plan, takes the locks and writes the journal's beginning: from here on it is a job.
 pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
     check(store, plan)?;
-    let held = lock(store, plan)?;
+    let lead = store.lead()?;
+    let held = keep_out(store, plan)?;
     let header = Header {
         id: job_id(store)?,
         intent: plan.intent.word().to_owned(),
@@ -95,6 +97,7 @@ pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
         journal,
         done: BTreeSet::new(),
         _held: held,
+        lead,
     })
 }
 
@@ -116,7 +119,8 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
         ))
     })?;
     check(store, &plan)?;
-    let held = lock(store, &plan)?;
+    let lead = store.lead()?;
+    let held = keep_out(store, &plan)?;
     let journal = Journal::resume(store, &view.id)?;
     journal.end(&Event::Resumed {
         actor: actor(),
@@ -128,6 +132,7 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
         journal,
         done: record.done,
         _held: held,
+        lead,
     })
 }
 
@@ -160,7 +165,7 @@ fn check(store: &Store, plan: &Plan) -> Result<(), StoreError> {
 }
 
 /// Restores keep all other writers out; repairs only other bulk work.
-fn lock(store: &Store, plan: &Plan) -> Result<hold::Held, StoreError> {
+fn keep_out(store: &Store, plan: &Plan) -> Result<hold::Held, StoreError> {
     let slots: Vec<&Slot> = store.slots().iter().filter(|s| s.is_writable()).collect();
     let mode = match plan.intent {
         Intent::BackupRestore { .. } => LockMode::Exclusive,
@@ -177,13 +182,15 @@ fn lock(store: &Store, plan: &Plan) -> Result<hold::Held, StoreError> {
 }
 
 /// Runs the steps that are not done yet.
-fn run(
-    store: &Store,
-    plan: &Plan,
-    journal: &Journal,
-    done: &BTreeSet<usize>,
-    task: &Task,
-) -> Result<(), StoreError> {
+fn run(job: &Job, task: &Task) -> Result<(), StoreError> {
+    let Job {
+        store,
+        plan,
+        journal,
+        done,
+        lead,
+        ..
+    } = job;
     let store = store.in_bulk();
     let began = Instant::now();
     task.totals(plan.steps.len() as u64, plan.summary.bytes);
@@ -207,6 +214,7 @@ fn run(
     }
     let mut failed = 0u64;
     let mut cancelled = false;
+    let writable: Vec<&Slot> = store.slots().iter().filter(|s| s.is_writable()).collect();
     for (number, step) in plan.steps.iter().enumerate() {
         if done.contains(&number) {
             continue;
@@ -215,6 +223,8 @@ fn run(
             cancelled = true;
             break;
         }
+        // A lease that was lost ends the job: none of its other steps may change anything.
+        let commit = lead.commit(&store, &writable)?;
         let outcome = match context.run(step) {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -223,6 +233,7 @@ fn run(
                 Outcome::Failed(format!("{}: {error}", steps::words(step)))
             }
         };
+        drop(commit);
         task.add_done(1);
         fault::point("apply.step-done").map_err(|error| StoreError::Failed(error.to_string()))?;
         journal.step(number, &outcome, (number + 1) % BATCH == 0)?;
@@ -255,13 +266,9 @@ pub fn job_id(store: &Store) -> Result<String, StoreError> {
 
 /// This process and its user.
 pub fn actor() -> Actor {
-    let user = std::env::var("USER")
-        .ok()
-        .filter(|user| !user.is_empty())
-        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     Actor {
-        user,
-        host: host(),
+        user: lock::user(),
+        host: lock::host(),
         pid: std::process::id(),
     }
 }

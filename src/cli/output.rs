@@ -30,6 +30,7 @@ impl Exit {
             StoreError::ReadOnly { .. }
             | StoreError::NotUsable { .. }
             | StoreError::Locked { .. }
+            | StoreError::Lease(_)
             | StoreError::Changed(_)
             | StoreError::NotConfirmed
             | StoreError::Generation { .. } => Self::REFUSED,

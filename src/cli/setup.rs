@@ -86,6 +86,9 @@ fn configuration(init: &Init) -> Result<String, StoreError> {
         "# Every key with its default: `maifdeck config show`.\n\n[store]\nplacement = {}\nwrite_quorum = {quorum}\n",
         toml::Value::String(init.placement.clone())
     );
+    if init.leases {
+        text.push_str("\n[leader]\nenabled = true\n");
+    }
     for partition in &init.partitions {
         let (name, directories) = partition.split_once('=').ok_or_else(|| {
             StoreError::Usage(format!(

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{
     error::StoreError,
     grid::{Slot, Store, not_usable},
-    hold,
+    hold, lease,
     peek::{Peek, peek_all},
 };
 use crate::{
@@ -111,6 +111,7 @@ impl Store {
                 .map(|slot| (slot.label(), slot.state.word().to_owned()));
             return Err(quorum.missed(counting, missing));
         }
+        let lead = self.lead()?;
         let held = hold::hold_name(self, &usable, name, LockMode::Exclusive)?;
         let seen = peek_all(&usable, name);
         // A replica that fails to be read under the lock takes no part in this commit.
@@ -141,6 +142,7 @@ impl Store {
             failed,
             quorum,
             _held: held,
+            lead,
         };
         change.require_at_home(home)?;
         Ok(change)
@@ -190,6 +192,8 @@ struct Change<'a> {
     failed: Vec<(&'a str, String)>,
     quorum: Quorum<'a>,
     _held: hold::Held,
+    /// Given back after the locks.
+    lead: lease::Lead,
 }
 
 impl Change<'_> {
@@ -336,12 +340,20 @@ impl Change<'_> {
             self.discard(staged);
             return Err(self.quorum.missed(counting, why));
         }
+        let commit = match self.lead.commit(self.store, &self.slots) {
+            Ok(commit) => commit,
+            Err(error) => {
+                self.discard(staged);
+                return Err(error);
+            }
+        };
         let pending: Vec<_> = staged
             .into_iter()
             .zip(self.slots.iter().zip(self.archive_ids()))
             .map(|(staged, (slot, id))| {
-                let name = self.name.clone();
+                let (name, commit) = (self.name.clone(), commit.clone());
                 slot.volume.start(Lane::Bulk, move |dir, pulse| {
+                    let _inside = commit;
                     let staged = staged?;
                     let archived = dir.archive(&name, id, pulse)?;
                     dir.publish(&staged, &name)?;
@@ -364,6 +376,7 @@ impl Change<'_> {
             });
         }
         let next = self.next_record()?;
+        let commit = self.lead.commit(self.store, &self.slots)?;
         let ids = self.archive_ids();
         // The copy's version and its removal are two events of one moment, in this order.
         let removed_id = ids
@@ -376,9 +389,10 @@ impl Change<'_> {
             .iter()
             .zip(ids)
             .map(|(slot, id)| {
-                let name = self.name.clone();
+                let (name, commit) = (self.name.clone(), commit.clone());
                 let record = next.of(Fingerprint::of(0, &[], &[]));
                 slot.volume.start(Lane::Bulk, move |dir, pulse| {
+                    let _inside = commit;
                     let archived = dir.archive(&name, id, pulse)?;
                     dir.write_removal(&name, removed_id, &record, pulse)?;
                     dir.unlink(&name)?;

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use super::{
     config::{Config, PartitionConfig, Placement, Role},
     error::StoreError,
+    lease::Seat,
     placement,
     state::VolumeState,
 };
@@ -68,6 +69,8 @@ pub struct Store {
     id: Option<Arc<str>>,
     /// Whether this process holds `store.lock` for bulk work already.
     in_bulk: bool,
+    /// The lease of this process; all clones have the same.
+    seat: Arc<Seat>,
 }
 
 impl Store {
@@ -131,6 +134,7 @@ impl Store {
             slots,
             id: id.map(Into::into),
             in_bulk: false,
+            seat: Arc::default(),
         }
     }
 
@@ -150,7 +154,15 @@ impl Store {
     /// The same volumes, looked at again (a mount came back, another host marked one).
     #[must_use]
     pub fn reopened(&self) -> Self {
-        Self::open(Arc::clone(&self.config), self.clock.clone(), self.access)
+        Self {
+            seat: Arc::clone(&self.seat),
+            ..Self::open(Arc::clone(&self.config), self.clock.clone(), self.access)
+        }
+    }
+
+    /// The lease of this process.
+    pub fn seat(&self) -> &Seat {
+        &self.seat
     }
 
     pub fn config(&self) -> &Config {

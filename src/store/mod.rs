@@ -7,6 +7,7 @@ pub mod fetch;
 pub mod grid;
 pub mod hold;
 pub mod judge;
+pub mod lease;
 pub mod peek;
 pub mod placement;
 pub mod prepare;
