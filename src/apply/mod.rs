@@ -21,8 +21,8 @@ use crate::{
     },
     plan::{Intent, Plan, Step},
     progress::Task,
-    store::{Slot, Store, StoreError, hold, state::VolumeState},
-    volume::{Lane, LockMode, fault, lock::host},
+    store::{Slot, Store, StoreError, hold, lease, state::VolumeState},
+    volume::{Lane, LockMode, fault, lock},
 };
 
 /// A job whose locks are held and whose journal is open: ready to run.
@@ -32,8 +32,9 @@ pub struct Job {
     plan: Plan,
     journal: Journal,
     done: BTreeSet<usize>,
-    /// Given back with the job.
+    /// Given back with the job, the locks first.
     held: hold::Held,
+    lead: lease::Lead,
 }
 
 impl Job {
@@ -56,6 +57,7 @@ impl Job {
             &self.done,
             task,
             &mut self.held,
+            &self.lead,
         );
         if let Err(error) = ran {
             // Ended before or between its steps: the journal says so, whatever else fails.
@@ -83,7 +85,8 @@ pub fn apply(store: &Store, plan: &Plan, task: &Task) -> Result<JobView, StoreEr
 /// Checks a plan, takes the locks and writes the journal's beginning: from here on it is a job.
 pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
     check(store, plan)?;
-    let held = lock(store, plan)?;
+    let lead = store.lead()?;
+    let held = keep_out(store, plan)?;
     let header = Header {
         id: job_id(store)?,
         intent: plan.intent.word().to_owned(),
@@ -104,6 +107,7 @@ pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
         journal,
         done: BTreeSet::new(),
         held,
+        lead,
     })
 }
 
@@ -125,7 +129,8 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
         ))
     })?;
     check(store, &plan)?;
-    let held = lock(store, &plan)?;
+    let lead = store.lead()?;
+    let held = keep_out(store, &plan)?;
     let journal = Journal::resume(store, &view.id)?;
     journal.note(&Event::Resumed {
         actor: actor(),
@@ -137,6 +142,7 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
         journal,
         done: record.steps.done,
         held,
+        lead,
     })
 }
 
@@ -206,7 +212,7 @@ const fn lock_mode(intent: &Intent) -> LockMode {
     }
 }
 
-fn lock(store: &Store, plan: &Plan) -> Result<hold::Held, StoreError> {
+fn keep_out(store: &Store, plan: &Plan) -> Result<hold::Held, StoreError> {
     // Also those whose layout waits to be raised.
     let cannot =
         |slot: &&Slot| matches!(slot.state, VolumeState::ReadOnly | VolumeState::Unreachable);
@@ -233,13 +239,9 @@ pub fn job_id(store: &Store) -> Result<String, StoreError> {
 
 /// This process and its user.
 pub fn actor() -> Actor {
-    let user = std::env::var("USER")
-        .ok()
-        .filter(|user| !user.is_empty())
-        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     Actor {
-        user,
-        host: host(),
+        user: lock::user(),
+        host: lock::host(),
         pid: std::process::id(),
     }
 }

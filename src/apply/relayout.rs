@@ -44,11 +44,7 @@ pub fn raise(store: &Store, layout: &Layout, text: &str, file: &Path) -> Result<
     }
     edit::write(file, text)?;
     fault::point("layout.configured").map_err(|error| StoreError::Failed(error.to_string()))?;
-    Ok(Store::open(
-        std::sync::Arc::new(config),
-        store.clock().clone(),
-        store.access(),
-    ))
+    Ok(store.with_config(config))
 }
 
 /// Marks the volumes that come with the layout: those of a new partition are empty and count at

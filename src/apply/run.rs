@@ -10,7 +10,7 @@ use crate::{
     },
     plan::{Intent, Plan, Step},
     progress::Task,
-    store::{Store, StoreError, hold},
+    store::{Slot, Store, StoreError, hold, lease},
     volume::{Dir, Lane, LockMode, fault},
 };
 
@@ -20,6 +20,7 @@ struct Run<'a> {
     journal: &'a Journal,
     done: &'a BTreeSet<usize>,
     task: &'a Task,
+    lead: &'a lease::Lead,
     failed: u64,
     cancelled: bool,
     next: usize,
@@ -40,6 +41,7 @@ pub fn run(
     done: &BTreeSet<usize>,
     task: &Task,
     held: &mut hold::Held,
+    lead: &lease::Lead,
 ) -> Result<(), StoreError> {
     let mut store = store.in_bulk();
     let began = Instant::now();
@@ -50,6 +52,7 @@ pub fn run(
         journal,
         done,
         task,
+        lead,
         failed: 0,
         cancelled: false,
         next: 0,
@@ -121,6 +124,7 @@ impl Run<'_> {
             sources: RefCell::default(),
             failed: RefCell::default(),
         };
+        let writable: Vec<&Slot> = store.slots().iter().filter(|s| s.is_writable()).collect();
         loop {
             let batch = copies::run_of(&plan.steps, self.next, size, |number| {
                 done.contains(&number)
@@ -133,6 +137,8 @@ impl Run<'_> {
                 self.cancelled = true;
                 return Ok(Stretch::End);
             }
+            // A lease that was lost ends the job: none of its other steps may change anything.
+            let commit = self.lead.commit(store, &writable)?;
             if let [
                 (
                     number,
@@ -161,6 +167,7 @@ impl Run<'_> {
                 task.add_done(1);
                 outcomes.push((*number, outcome));
             }
+            drop(commit);
             fault::point("apply.batch-done")
                 .map_err(|error| StoreError::Failed(error.to_string()))?;
             journal.steps(&outcomes)?;

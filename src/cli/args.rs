@@ -161,6 +161,12 @@ pub enum Command {
     },
     /// Run a command holding an artifact's lock
     Lock(Lock),
+    /// Who may write, where hosts share the store
+    #[command(after_long_help = LEASE_HELP)]
+    Lease {
+        #[command(subcommand)]
+        command: LeaseCommand,
+    },
     /// Show or check the configuration
     Config {
         #[command(subcommand)]
@@ -394,6 +400,9 @@ pub struct Init {
     /// "majority", "all" or a number
     #[arg(long, value_name = "Q", default_value = "majority")]
     pub write_quorum: String,
+    /// One writer at a time among several hosts: turn leases on
+    #[arg(long)]
+    pub leases: bool,
 }
 
 #[derive(Debug, Args)]
@@ -439,6 +448,35 @@ pub struct Lock {
     #[arg(last = true, required = true)]
     pub command: Vec<OsString>,
 }
+
+#[derive(Debug, Subcommand)]
+pub enum LeaseCommand {
+    /// Who holds the lease
+    Status {
+        /// Watch until it is certain: its counter moved, or stood still for a TTL
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Run a command while this host holds the lease; maifdeck calls in it write under it
+    Hold {
+        /// How long to wait for it, in seconds; three TTLs without it
+        #[arg(long, value_name = "S")]
+        timeout: Option<u64>,
+        /// The command and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+    /// Take the lease from whoever holds it; it is free afterwards
+    Steal {
+        /// Kill what stands inside a commit on this machine
+        #[arg(long)]
+        kill: bool,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+}
+
+const LEASE_HELP: &str = include_str!("../../assets/lease.txt");
 
 /// Prints the completion script of a shell.
 pub fn completions(shell: clap_complete::Shell) {

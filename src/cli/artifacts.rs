@@ -1,15 +1,13 @@
 //! Commands on single artifacts, and the lists of them.
 
-use std::{
-    io::Write, os::unix::process::ExitStatusExt, path::PathBuf, process::Command as Process,
-};
+use std::{io::Write, path::PathBuf};
 
 use serde_json::{Value, json};
 
 use super::{
     Context, Exit,
     args::{Confirm, Get, Lock, Put},
-    plans, shown,
+    child, plans, shown,
 };
 use crate::{
     apply,
@@ -21,7 +19,7 @@ use crate::{
     store::{
         Slot, Store, StoreError,
         commit::{Committed, Condition, PutRequest},
-        fetch, hold,
+        fetch, hold, lease,
         peek::Peek,
         prepare::{self, Input},
     },
@@ -473,26 +471,20 @@ pub fn lock(context: &Context<'_>, lock: &Lock) -> Result<u8, StoreError> {
         store.config().store.lock_timeout,
         std::time::Duration::from_secs,
     );
-    let held = hold::hold_only_name(&slots, &name, mode, timeout)?;
-    let descriptors = held
-        .inheritable(&name)
-        .map_err(|error| StoreError::Failed(format!("cannot hand the lock on: {error}")))?;
-    let Some((program, arguments)) = lock.command.split_first() else {
-        return Err(StoreError::Usage("no command to run".to_owned()));
+    // Who locks to change takes the lease first, as the lock order has it, and lends it on.
+    let lead = match mode {
+        LockMode::Exclusive => store.lead()?,
+        LockMode::Shared => lease::Lead::default(),
     };
-    let status = Process::new(program)
-        .args(arguments)
-        .env(hold::INHERITED, descriptors)
-        .status()
-        .map_err(|error| {
-            StoreError::Failed(format!("cannot run {}: {error}", program.display()))
-        })?;
+    let held = hold::hold_for_child(&slots, &name, mode, timeout)?;
+    let descriptors = held
+        .inheritable(&name, mode)
+        .map_err(|error| StoreError::Failed(format!("cannot hand the lock on: {error}")))?;
+    let mut environment = vec![(hold::INHERITED, descriptors)];
+    environment.extend(lead.lend().map(|lent| (lease::gate::LENT, lent)));
+    let code = child::run(&lock.command, &environment)?;
     drop(held);
-    Ok(status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal))
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(Exit::FAILED))
+    Ok(code)
 }
 
 #[cfg(test)]

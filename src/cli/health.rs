@@ -7,7 +7,7 @@ use crate::{
     backup::{self, BackupState},
     journal::read,
     report,
-    store::{Access, Store, StoreError, config::Role},
+    store::{Access, Store, StoreError, config::Role, lease::watch::Observer},
     survey::{
         self, ArtifactState, ArtifactView, Checked, CopyState, Finding, Scope, Severity, Survey,
         VolumeState,
@@ -85,6 +85,7 @@ pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
         (Role::Writer, Access::ReadOnly) => "writer (read-only)",
         (Role::Writer, Access::Write) => "writer",
     };
+    let lease = Observer::default().sample(&store);
     if context.output.is_json() {
         let volumes: Vec<Value> = survey
             .volumes
@@ -103,7 +104,7 @@ pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
             "config": context.environment().locate(false)?.file
                 .map(|file| file.to_string_lossy().into_owned()),
             "role": role,
-            "lease": { "state": if store.config().leader.enabled { "unknown" } else { "free" } },
+            "lease": super::lease::json(&lease),
             "volumes": volumes,
             "summary": report::json::summary(&survey),
             "findings": survey.findings,
@@ -123,6 +124,9 @@ pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
         store.config().store.name,
         survey.partitions.len(),
     ));
+    if lease.enabled {
+        context.output.line(&format!("lease: {}", lease.words()));
+    }
     let summary: Vec<String> = survey
         .summary()
         .into_iter()

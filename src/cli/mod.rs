@@ -5,11 +5,13 @@ mod artifacts;
 mod backup_args;
 mod backup_look;
 mod backups;
+mod child;
 mod confirm;
 mod console;
 mod demo;
 mod files;
 mod health;
+mod lease;
 mod log;
 mod output;
 mod plans;
@@ -55,6 +57,7 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         None | Some(Command::Demo(_)) => None,
         Some(_) => log::start(&cli.global, false)?,
     };
+    crate::volume::lock::set_operation(&operation(cli.command.as_ref()));
     let context = Context {
         global: &cli.global,
         output,
@@ -102,6 +105,7 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         Some(Command::Backup { command }) => backups::backup(&context, command),
         Some(Command::Volume { command }) => volumes::volume(&context, command),
         Some(Command::Trash { command }) => volumes::trash(&context, command),
+        Some(Command::Lease { command }) => lease::lease(&context, command),
         Some(Command::Lock(lock)) => artifacts::lock(&context, lock),
         Some(Command::Config { command }) => setup::config(&context, *command),
         Some(Command::Completions { shell }) => {
@@ -109,6 +113,28 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
             Ok(Exit::DONE)
         }
         Some(Command::Man) => args::man().map(|()| Exit::DONE),
+    }
+}
+
+/// What this process does, for those whom its locks and its lease keep waiting. Names, never
+/// contents.
+fn operation(command: Option<&Command>) -> String {
+    match command {
+        None => "console".to_owned(),
+        Some(Command::Put(put)) => format!("put {}", put.name),
+        Some(Command::Rm { names, .. }) => format!("rm {}", names.join(" ")),
+        Some(Command::Lock(lock)) => format!("lock {}", lock.name),
+        Some(Command::Lease { command }) => match command {
+            args::LeaseCommand::Status { .. } => "lease status".to_owned(),
+            args::LeaseCommand::Hold { .. } => "lease hold".to_owned(),
+            args::LeaseCommand::Steal { .. } => "lease steal".to_owned(),
+        },
+        Some(Command::Backup { .. }) => "backup".to_owned(),
+        Some(Command::Replicas { .. }) => "replicas repair".to_owned(),
+        Some(Command::Versions { .. }) => "versions restore".to_owned(),
+        Some(Command::Apply { .. }) => "apply".to_owned(),
+        Some(Command::Jobs { .. }) => "jobs resume".to_owned(),
+        Some(_) => "maifdeck".to_owned(),
     }
 }
 

@@ -31,6 +31,7 @@ impl Exit {
             | StoreError::NotUsable { .. }
             | StoreError::LayoutDiffers(_)
             | StoreError::Locked { .. }
+            | StoreError::Lease(_)
             | StoreError::Changed(_)
             | StoreError::NotConfirmed
             | StoreError::Generation { .. } => Self::REFUSED,

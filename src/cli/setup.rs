@@ -29,6 +29,7 @@ pub fn init(context: &Context<'_>, init: &Init) -> Result<u8, StoreError> {
         placement: init.placement.clone(),
         write_quorum: init.write_quorum.clone(),
         backups: init.backups.clone(),
+        leases: init.leases,
     };
     let made = setup::make(&file, &draft.text()?, &SystemClock::shared())?;
     if context.output.is_json() {

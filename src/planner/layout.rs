@@ -113,11 +113,7 @@ pub fn apply(store: &Store) -> Result<(Store, Plan), StoreError> {
             file.display()
         )));
     }
-    let before = Store::open(
-        std::sync::Arc::new(as_in_force(&config, layout)),
-        store.clock().clone(),
-        store.access(),
-    );
+    let before = store.with_config(as_in_force(&config, layout));
     before.require_same_layout()?;
     if layout::difference(layout, &config).is_none() {
         let change = LayoutChange::Apply;

@@ -5,7 +5,7 @@ use super::{
     commit::{Condition, Guard},
     error::StoreError,
     grid::{Slot, Store, not_usable},
-    hold,
+    hold, lease,
     peek::{Peek, look_all, peek_all},
 };
 use crate::volume::{ArtifactName, Fingerprint, LockMode, Record, VersionId};
@@ -57,6 +57,7 @@ impl Store {
                 .map(|slot| (slot.label(), slot.state.word().to_owned()));
             return Err(quorum.missed(counting, missing));
         }
+        let lead = self.lead()?;
         let held = hold::hold_name(self, &usable, name, LockMode::Exclusive)?;
         if let Some(slot) = usable.first().filter(|_| !self.is_in_bulk()) {
             self.require_layout_of(slot)?;
@@ -90,6 +91,7 @@ impl Store {
             failed,
             quorum,
             _held: held,
+            lead,
         })
     }
 }
@@ -137,6 +139,8 @@ pub(super) struct Change<'a> {
     pub(super) failed: Vec<(&'a str, String)>,
     pub(super) quorum: Quorum<'a>,
     _held: hold::Held,
+    /// Given back after the locks.
+    pub(super) lead: lease::Lead,
 }
 
 impl Change<'_> {

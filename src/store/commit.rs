@@ -14,6 +14,7 @@ use super::{
     change::{Change, NextRecord},
     error::StoreError,
     grid::{Slot, Store},
+    lease,
     peek::Peek,
 };
 use crate::{
@@ -109,6 +110,7 @@ impl Store {
                     source: write.source.to_owned(),
                     sha256: write.sha256,
                     copies: Vec::new(),
+                    commit: lease::Commit::default(),
                     change,
                 })
             })
@@ -120,6 +122,7 @@ impl Store {
         stage(&mut puts, &batches);
         stage_again(&mut puts, &batches.sync());
         refuse_without_quorum(&mut puts);
+        pass_the_gate(self, &mut puts);
         archive(&mut puts, durable);
         refuse_without_quorum(&mut puts);
         publish(&mut puts);
@@ -146,6 +149,7 @@ impl Store {
             });
         }
         let next = change.next_record()?;
+        let commit = change.lead.commit(self, &change.slots)?;
         let ids = change.archive_ids();
         // The copy's version and its removal are two events of one moment, in this order.
         let removed_id = ids
@@ -158,9 +162,10 @@ impl Store {
             .iter()
             .zip(ids)
             .map(|(slot, id)| {
-                let name = name.clone();
+                let (name, commit) = (name.clone(), commit.clone());
                 let record = next.of(Fingerprint::of(0, &[], &[]));
                 slot.volume.start(Lane::Bulk, move |dir, pulse| {
+                    let _inside = commit;
                     let archived = dir.archive(&name, id, Durable::Now, pulse)?;
                     dir.sync_versions()?;
                     dir.write_removal(&name, removed_id, &record, pulse)?;
@@ -237,6 +242,8 @@ struct Put<'a> {
     sha256: Digest,
     /// One a slot of the change, in its order.
     copies: Vec<Result<NewCopy, VolumeError>>,
+    /// Held until the last rename; what renames holds a clone.
+    commit: lease::Commit,
 }
 
 /// A copy that is staged; then its predecessor is archived, then it is renamed.
@@ -360,6 +367,22 @@ fn refuse_without_quorum(puts: &mut Puts<'_>) {
     }
 }
 
+/// What is staged is durable: from here on no other leader begins, or this one has been overtaken.
+fn pass_the_gate(store: &Store, puts: &mut Puts<'_>) {
+    for place in puts {
+        let Ok(put) = place else { continue };
+        match put.change.lead.commit(store, &put.change.slots) {
+            Ok(commit) => put.commit = commit,
+            Err(error) => {
+                for position in 0..put.copies.len() {
+                    put.discard(position);
+                }
+                *place = Err(error);
+            }
+        }
+    }
+}
+
 /// Keeps the predecessors, durably, before anything is renamed.
 fn archive(puts: &mut Puts<'_>, durable: Durable) {
     let pending: Vec<Vec<_>> = puts
@@ -404,8 +427,11 @@ fn publish(puts: &mut Puts<'_>) {
         .map(|put| {
             put.staged()
                 .map(|(position, slot, staged)| {
-                    let name = put.change.name.clone();
-                    let work = move |dir: &Dir, _: &Pulse| dir.publish(&staged, &name);
+                    let (name, commit) = (put.change.name.clone(), put.commit.clone());
+                    let work = move |dir: &Dir, _: &Pulse| {
+                        let _inside = commit;
+                        dir.publish(&staged, &name)
+                    };
                     (position, slot.volume.start(Lane::Bulk, work))
                 })
                 .collect()

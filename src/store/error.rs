@@ -1,6 +1,6 @@
 //! What can go wrong with the store as a whole, for people: what failed, on what, what to do.
 
-use super::config::ConfigError;
+use super::{config::ConfigError, lease::LeaseError};
 use crate::{
     maif::MaifError,
     progress::Cancelled,
@@ -19,6 +19,8 @@ pub enum StoreError {
     Maif(#[from] MaifError),
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     #[error("{0}")]
     Usage(String),
     #[error("this {who} may not change the store: it is read-only")]
@@ -80,6 +82,7 @@ impl StoreError {
             Self::Config(_) => "bad_config",
             Self::Name(_) => "bad_name",
             Self::Usage(_) => "usage",
+            Self::Lease(error) => error.kind(),
             Self::Volume(_) | Self::Failed(_) => "io",
             Self::Maif(_) => "maif",
             Self::Cancelled(_) => "cancelled",
@@ -123,6 +126,7 @@ impl StoreError {
             Self::Locked { .. } => {
                 "try again when it has finished, or raise store.lock_timeout".to_owned()
             }
+            Self::Lease(error) => error.hint().to_owned(),
             Self::Changed(_) => "make a new plan and look at it again".to_owned(),
             Self::NotConfirmed => {
                 "give --yes to confirm the plan that was printed, or run it on a terminal"

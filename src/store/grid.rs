@@ -9,6 +9,7 @@ use super::{
     config::{Config, PartitionConfig, Role},
     error::StoreError,
     layout,
+    lease::Seat,
     placement::Homes,
     state::VolumeState,
 };
@@ -78,6 +79,8 @@ pub struct Store {
     layout_problem: Option<Arc<str>>,
     /// Whether this process holds `store.lock` for bulk work already.
     in_bulk: bool,
+    /// The lease of this process; all clones have the same.
+    seat: Arc<Seat>,
 }
 
 impl Store {
@@ -170,6 +173,7 @@ impl Store {
             newest_layout,
             layout_problem: layout_problem.map(Into::into),
             in_bulk: false,
+            seat: Arc::default(),
         }
     }
 
@@ -196,7 +200,24 @@ impl Store {
             .map(|slot| (slot.partition, Arc::clone(&slot.volume)))
             .collect();
         let config = Arc::clone(&self.config);
-        Self::open_on(volumes, config, self.clock.clone(), self.access)
+        Self {
+            seat: Arc::clone(&self.seat),
+            ..Self::open_on(volumes, config, self.clock.clone(), self.access)
+        }
+    }
+
+    /// The same store by another configuration of it; the lease of this process stays.
+    #[must_use]
+    pub fn with_config(&self, config: Config) -> Self {
+        Self {
+            seat: Arc::clone(&self.seat),
+            ..Self::open(Arc::new(config), self.clock.clone(), self.access)
+        }
+    }
+
+    /// The lease of this process.
+    pub fn seat(&self) -> &Seat {
+        &self.seat
     }
 
     pub fn config(&self) -> &Config {

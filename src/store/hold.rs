@@ -16,7 +16,8 @@ use super::{
 };
 use crate::volume::{ArtifactName, At, Lock, LockMode, dir::OWN};
 
-/// `$MAIFDECK_LOCK_FDS`: `<name in hex>:<fd>,<fd>…`, set by `maifdeck lock` for what it runs.
+/// `$MAIFDECK_LOCK_FDS`, set by `maifdeck lock` for what it runs: for each lock
+/// `<name in hex>:<x or s>:<fd>,<fd>…` (exclusive or shared), a `;` between two.
 pub const INHERITED: &str = "MAIFDECK_LOCK_FDS";
 
 /// Held locks; dropping gives them back.
@@ -37,18 +38,27 @@ impl Held {
         Ok(())
     }
 
-    /// Lets a child process inherit the locks and names their descriptors for it.
-    pub fn inheritable(&self, name: &ArtifactName) -> std::io::Result<String> {
+    /// Lets a child process inherit the artifact's locks and names their descriptors for it,
+    /// after those that this process inherited itself.
+    pub fn inheritable(&self, name: &ArtifactName, mode: LockMode) -> std::io::Result<String> {
         let mut descriptors = Vec::new();
         for lock in self.locks.iter().filter(|lock| is_name_lock(lock.path())) {
             rustix::io::fcntl_setfd(lock.file(), rustix::io::FdFlags::empty())?;
             descriptors.push(lock.file().as_raw_fd().to_string());
         }
-        Ok(format!(
-            "{}:{}",
+        let mode = match mode {
+            LockMode::Exclusive => "x",
+            LockMode::Shared => "s",
+        };
+        let ours = format!(
+            "{}:{mode}:{}",
             hex::encode(name.as_bytes()),
             descriptors.join(",")
-        ))
+        );
+        Ok(match std::env::var(INHERITED) {
+            Ok(outer) if !outer.is_empty() => format!("{outer};{ours}"),
+            _ => ours,
+        })
     }
 }
 
@@ -72,8 +82,19 @@ pub fn hold_name(
     }
     for slot in slots {
         let file = PathBuf::from(name.lock_file_name());
-        if is_inherited(name, &slot.volume.path().join(&file)) {
-            continue;
+        match inherited(name, &slot.volume.path().join(&file)) {
+            Some(LockMode::Exclusive) => continue,
+            Some(LockMode::Shared) if mode == LockMode::Shared => continue,
+            // Waiting for it would be waiting for ourselves.
+            Some(LockMode::Shared) => {
+                return Err(StoreError::Locked {
+                    what: format!("artifact {name}"),
+                    holder: "the `maifdeck lock --shared` that runs this command; a change needs \
+                             the lock exclusive, without --shared"
+                        .to_owned(),
+                });
+            }
+            None => {}
         }
         held.locks.extend(take(
             slot,
@@ -86,18 +107,27 @@ pub fn hold_name(
     Ok(held)
 }
 
-/// Takes the artifact's lock alone, for a process that does its own writing under it.
-pub fn hold_only_name(
+/// Takes the artifact's lock for a process that does its own writing under it. It holds
+/// `store.lock` too, first as the order has it, so that no restore runs meanwhile.
+pub fn hold_for_child(
     slots: &[&Slot],
     name: &ArtifactName,
     mode: LockMode,
     timeout: Duration,
 ) -> Result<Held, StoreError> {
     let mut held = Held::default();
-    for slot in slots {
-        let file = PathBuf::from(name.lock_file_name());
-        let what = format!("artifact {name}");
-        held.locks.extend(take(slot, &file, mode, timeout, &what)?);
+    let artifact = format!("artifact {name}");
+    for (file, mode, what) in [
+        (
+            Path::new(OWN).join("store.lock"),
+            LockMode::Shared,
+            "the store",
+        ),
+        (PathBuf::from(name.lock_file_name()), mode, &*artifact),
+    ] {
+        for slot in slots {
+            held.locks.extend(take(slot, &file, mode, timeout, what)?);
+        }
     }
     Ok(held)
 }
@@ -134,24 +164,27 @@ fn take(
     }
 }
 
-/// Whether a parent holds this lock file for us: the variable names the artifact, and one of its
+/// How a parent holds this lock file for us: the variable names the artifact, and one of its
 /// descriptors is really open on that file.
-fn is_inherited(name: &ArtifactName, path: &Path) -> bool {
-    let Ok(value) = std::env::var(INHERITED) else {
-        return false;
-    };
-    let Some((owner, descriptors)) = value.split_once(':') else {
-        return false;
-    };
-    let Ok(expected) = std::fs::metadata(path) else {
-        return false;
-    };
-    owner == hex::encode(name.as_bytes())
-        && descriptors.split(',').any(|descriptor| {
-            descriptor.parse::<u32>().is_ok_and(|descriptor| {
-                File::open(format!("/proc/self/fd/{descriptor}"))
-                    .and_then(|file| file.metadata())
-                    .is_ok_and(|m| (m.dev(), m.ino()) == (expected.dev(), expected.ino()))
-            })
+fn inherited(name: &ArtifactName, path: &Path) -> Option<LockMode> {
+    let value = std::env::var(INHERITED).ok()?;
+    let expected = std::fs::metadata(path).ok()?;
+    let is_this = |descriptor: &str| {
+        descriptor.parse::<u32>().is_ok_and(|descriptor| {
+            File::open(format!("/proc/self/fd/{descriptor}"))
+                .and_then(|file| file.metadata())
+                .is_ok_and(|m| (m.dev(), m.ino()) == (expected.dev(), expected.ino()))
         })
+    };
+    value.split(';').find_map(|entry| {
+        let mut parts = entry.split(':');
+        let owner = parts.next()?;
+        let mode = match parts.next()? {
+            "x" => LockMode::Exclusive,
+            "s" => LockMode::Shared,
+            _ => return None,
+        };
+        let held = owner == hex::encode(name.as_bytes()) && parts.next()?.split(',').any(is_this);
+        held.then_some(mode)
+    })
 }

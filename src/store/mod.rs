@@ -11,6 +11,7 @@ pub mod grid;
 pub mod hold;
 pub mod judge;
 pub mod layout;
+pub mod lease;
 pub mod locate;
 pub mod mark;
 pub mod peek;

@@ -24,6 +24,8 @@ pub struct Draft {
     /// `majority`, `all` or a number.
     pub write_quorum: String,
     pub backups: Option<PathBuf>,
+    /// Whether several hosts write, one at a time.
+    pub leases: bool,
 }
 
 /// A store that was made.
@@ -44,9 +46,12 @@ impl Draft {
             Err(_) => quote(&self.write_quorum),
         };
         let mut text = format!(
-            "# Every key with its default: `maifdeck config show`.\n\n[store]\nplacement = {}\nwrite_quorum = {quorum}\n",
+            "# Every key with its default: `maifdeck config show --defaults`.\n\n[store]\nplacement = {}\nwrite_quorum = {quorum}\n",
             quote(&self.placement)
         );
+        if self.leases {
+            text.push_str("\n[leader]\nenabled = true\n");
+        }
         for (name, directories) in &self.partitions {
             let directories: Vec<String> = directories
                 .iter()

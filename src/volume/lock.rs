@@ -8,10 +8,14 @@ use std::{
     fs::{File, OpenOptions},
     io::{Read, Seek, Write},
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
-use super::error::{At, VolumeError};
+use super::{
+    error::{At, VolumeError},
+    holders,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockMode {
@@ -24,6 +28,17 @@ pub enum LockMode {
 pub struct Lock {
     file: File,
     path: PathBuf,
+    /// Whether our line is in the file.
+    signed: bool,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While we still hold it: a line that outlives its lock would name the wrong holder.
+        if self.signed {
+            let _ = self.file.set_len(0);
+        }
+    }
 }
 
 impl Lock {
@@ -63,19 +78,13 @@ pub fn try_lock(path: &Path, mode: LockMode) -> Result<Result<Lock, String>, Vol
             Ok(Ok(Lock {
                 file,
                 path: path.to_owned(),
+                signed: mode == LockMode::Exclusive,
             }))
         }
         Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
-            let mut who = String::new();
-            let _ = file.take(200).read_to_string(&mut who);
-            let who = who.trim();
-            Ok(Err(
-                if who.is_empty() || who.chars().any(char::is_control) {
-                    "a process that left no name".to_owned()
-                } else {
-                    who.to_owned()
-                },
-            ))
+            let mut line = String::new();
+            let _ = file.take(300).read_to_string(&mut line);
+            Ok(Err(name_holder(line.trim(), path)))
         }
         Err(error) => Err(error).at("lock", path),
     }
@@ -98,13 +107,53 @@ pub fn poll<T, E>(
     }
 }
 
-/// This process, in words: `host pid 123 since 2026-03-11T09:15:00Z`.
+/// Who holds a lock, as well as it can be told. The kernel's word goes before the line in the
+/// file: that one may be left from a process that was killed.
+fn name_holder(line: &str, path: &Path) -> String {
+    let signed = !line.is_empty() && !line.chars().any(char::is_control);
+    let here = holders::of(path);
+    if let Some(pid) = here.first() {
+        let own = format!("{} pid {pid} ", host());
+        if signed && line.starts_with(&own) {
+            return line.to_owned();
+        }
+        let program = holders::program(*pid).unwrap_or_else(|| "a process".to_owned());
+        let others = match here.len() {
+            1 => String::new(),
+            n => format!(" and {} more", n - 1),
+        };
+        return format!("{own}({program}){others}");
+    }
+    if signed {
+        line.to_owned()
+    } else {
+        "a process that left no name".to_owned()
+    }
+}
+
+static OPERATION: OnceLock<String> = OnceLock::new();
+
+/// Says once what this process does, for those whom its locks keep waiting: `put doc`.
+pub fn set_operation(words: &str) {
+    let _ = OPERATION.set(words.to_owned());
+}
+
+/// What this process does.
+pub fn operation() -> &'static str {
+    OPERATION.get().map_or("maifdeck", |words| words)
+}
+
+/// This process, in words: `ops-1 pid 123 since 2026-03-11T09:15:00Z (put doc)`.
 fn holder() -> String {
+    let words: String = crate::volume::name::escape(operation().as_bytes())
+        .chars()
+        .take(120)
+        .collect();
     format!(
-        "{} pid {} since {}",
+        "{} pid {} since {} ({words})",
         host(),
         std::process::id(),
-        chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
     )
 }
 
@@ -122,8 +171,23 @@ pub fn raise_open_files() -> usize {
     usize::try_from(current).unwrap_or(usize::MAX)
 }
 
-/// Name of this machine.
+/// Name of this process's user.
+pub fn user() -> String {
+    std::env::var("USER")
+        .ok()
+        .filter(|user| !user.is_empty())
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+/// Name of this machine. A development build takes another one from `$MAIFDECK_HOST`, so that
+/// tests can run two hosts on one.
 pub fn host() -> String {
+    if cfg!(debug_assertions)
+        && let Ok(name) = std::env::var("MAIFDECK_HOST")
+        && !name.is_empty()
+    {
+        return name;
+    }
     rustix::system::uname()
         .nodename()
         .to_string_lossy()

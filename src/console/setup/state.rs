@@ -137,6 +137,7 @@ impl Setup {
             .to_owned(),
             write_quorum: "majority".to_owned(),
             backups: self.backups.as_ref().map(|place| place.path.clone()),
+            leases: false,
         }
     }
 

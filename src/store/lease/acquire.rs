@@ -1,0 +1,279 @@
+//! Winning an epoch: watch, claim, pass the barrier.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    error::LeaseError,
+    file::{self, Look},
+    holder::{Holder, Purpose, Tenure},
+    model::{self, Beat, Epoch, Standing, Watch},
+};
+use crate::{
+    store::{
+        error::StoreError,
+        grid::{Slot, Store, not_usable},
+    },
+    volume::{Lane, LockMode, Volume, fault, holders, mount},
+};
+
+/// How long to wait for a lease that somebody holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    pub until: Instant,
+    /// Whether to go on waiting for a console or a `lease hold` whose counter moves: they may
+    /// take hours, a single write does not.
+    pub for_the_living: bool,
+    /// Whether to take it from a holder that lives.
+    pub steal: bool,
+}
+
+impl Patience {
+    /// For one change: waits for other single writes, and long enough to see that a holder died.
+    pub fn of_a_write(store: &Store) -> Self {
+        let leader = &store.config().leader;
+        let long = store.config().store.lock_timeout.max(leader.ttl * 2);
+        Self {
+            until: Instant::now() + long,
+            for_the_living: false,
+            steal: false,
+        }
+    }
+
+    pub fn until(until: Instant) -> Self {
+        Self {
+            until,
+            for_the_living: true,
+            steal: false,
+        }
+    }
+
+    /// Takes it whoever has it; the time is for rivals that do the same.
+    pub fn of_a_thief(store: &Store) -> Self {
+        Self {
+            until: Instant::now() + store.config().leader.ttl,
+            for_the_living: true,
+            steal: true,
+        }
+    }
+}
+
+/// The volume where the lease lives.
+pub fn control(store: &Store) -> Result<&Slot, StoreError> {
+    let label = &store.config().store.control;
+    let slot = store
+        .slot(label)
+        .ok_or_else(|| StoreError::Usage(format!("store.control names no volume: {label}")))?;
+    if slot.state.is_readable() {
+        Ok(slot)
+    } else {
+        Err(not_usable(slot))
+    }
+}
+
+/// Refuses where flock or link are not what the protocol stands on.
+pub fn require_trust(slot: &Slot) -> Result<(), StoreError> {
+    let probe = slot.identity.as_ref().and_then(|i| i.probe.as_ref());
+    let missing = probe.and_then(|probe| match (probe.flock, probe.hard_link) {
+        (false, _) => Some("the probe found that flock does not exclude there".to_owned()),
+        (_, false) => Some("the probe found no hard links there".to_owned()),
+        _ => None,
+    });
+    let reason = match missing {
+        Some(reason) => Some(reason),
+        None => slot.volume.run(Lane::Short, |dir, _| {
+            Ok(mount::of(dir.path()).and_then(|mount| mount.distrust()))
+        })?,
+    };
+    match reason {
+        None => Ok(()),
+        Some(reason) => Err(LeaseError::Untrusted {
+            path: slot.volume.path().display().to_string(),
+            reason,
+        }
+        .into()),
+    }
+}
+
+/// Wins an epoch and becomes the leader, or says who keeps us from it.
+pub fn acquire(
+    store: &Store,
+    purpose: Purpose,
+    patience: Patience,
+    watch: &mut Watch,
+) -> Result<Tenure, StoreError> {
+    let slot = control(store)?;
+    require_trust(slot)?;
+    let control = &slot.volume;
+    let mut pause = Duration::from_millis(2);
+    loop {
+        let began = Instant::now();
+        let seen = control.run(Lane::Short, |dir, _| file::look(dir))?;
+        let ended = Instant::now();
+        let ttl = judged_ttl(store, &seen);
+        let standing = watch.see(seen.sighting, began, ended, ttl);
+        if let Standing::Held { alive } = standing
+            && !patience.steal
+        {
+            let single = seen.holder.as_ref().map(|h| h.purpose) == Some(Purpose::Write);
+            let in_vain = alive && !single && !patience.for_the_living;
+            if in_vain || ended >= patience.until {
+                return Err(held(&seen).into());
+            }
+        } else if let Some(holder) = claim(store, control, purpose, &seen)? {
+            return lead(store, control, holder);
+        } else if ended >= patience.until {
+            // Another won the epoch in between, and again.
+            return Err(held(&seen).into());
+        }
+        thread::sleep(pause);
+        pause =
+            (pause * 2).min((ttl / 20).clamp(Duration::from_millis(2), Duration::from_millis(100)));
+    }
+}
+
+/// A holder with a longer TTL beats more slowly: the longer one counts.
+pub fn judged_ttl(store: &Store, seen: &Look) -> Duration {
+    let theirs = seen.holder.as_ref().map_or(Duration::ZERO, Holder::ttl);
+    store.config().leader.ttl.max(theirs)
+}
+
+fn held(seen: &Look) -> LeaseError {
+    LeaseError::Held {
+        holder: words(seen.holder.as_ref()),
+        epoch: seen.sighting.epoch.unwrap_or_default(),
+    }
+}
+
+/// A holder in words.
+pub fn words(holder: Option<&Holder>) -> String {
+    holder.map_or_else(|| "a host that left no name".to_owned(), Holder::words)
+}
+
+/// Tries to win the epoch after all that left a trace; `None`: another was faster.
+fn claim(
+    store: &Store,
+    control: &Volume,
+    purpose: Purpose,
+    seen: &Look,
+) -> Result<Option<Holder>, StoreError> {
+    let pending: Vec<_> = store
+        .slots()
+        .iter()
+        .filter(|slot| slot.state.is_readable())
+        .map(|slot| {
+            slot.volume
+                .start(Lane::Short, |dir, _| file::volume_epoch(dir))
+        })
+        .collect();
+    // A volume that does not answer now is asked again before the first commit on it.
+    let on_volumes: Vec<Epoch> = pending
+        .into_iter()
+        .filter_map(|pending| pending.wait().ok())
+        .collect();
+    let traces = on_volumes
+        .into_iter()
+        .chain([seen.in_lock])
+        .chain(seen.sighting.epoch);
+    let since = store
+        .clock()
+        .now()
+        .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let holder = Holder::new(
+        model::next_epoch(traces),
+        purpose,
+        store.config().leader.ttl,
+        since,
+    )?;
+    let claimed = holder.clone();
+    let won = control.run(Lane::Short, move |dir, _| file::claim(dir, &claimed))?;
+    Ok(won.then_some(holder))
+}
+
+/// From winner to leader: writes the number under the exclusive lock, when no commit is under way.
+fn lead(store: &Store, control: &Arc<Volume>, holder: Holder) -> Result<Tenure, StoreError> {
+    let ours = holder.epoch;
+    let mut tenure = Tenure::begin(control, holder)?;
+    fault::point("lease.won").map_err(|error| StoreError::Failed(error.to_string()))?;
+    let timeout = store.config().leader.barrier_timeout;
+    let began = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let led = control.run(Lane::Short, move |dir, _| {
+            let Some((file, in_lock)) = file::try_lock(dir, LockMode::Exclusive)? else {
+                return Ok(None);
+            };
+            if !model::may_lead(ours, in_lock) {
+                return Ok(Some(in_lock));
+            }
+            file::write_lock(dir, &file, ours)?;
+            file::sweep(dir, ours)?;
+            Ok(Some(ours))
+        })?;
+        match led {
+            Some(leader) if leader == ours => {
+                tracing::info!(epoch = %ours, "took the lease");
+                return Ok(tenure);
+            }
+            Some(newer) => {
+                tenure.mark_lost();
+                return Err(lost(control, ours, newer)?.into());
+            }
+            None if began.elapsed() >= timeout => {
+                tenure.end(Beat::Blocked);
+                return Err(blocked(control, began.elapsed())?.into());
+            }
+            None => thread::sleep(pause),
+        }
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Who overtook us.
+pub fn lost(control: &Volume, ours: Epoch, newer: Epoch) -> Result<LeaseError, StoreError> {
+    let holder = control.run(Lane::Short, move |dir, _| {
+        match file::read_holder(dir, newer)? {
+            Some(holder) => Ok(Some(holder)),
+            None => Ok(file::look(dir)?.holder),
+        }
+    })?;
+    Ok(LeaseError::Lost {
+        ours,
+        holder: words(holder.as_ref()),
+        epoch: newer,
+    })
+}
+
+/// Who is inside a commit: the leader by the lock's number, and the processes of this machine that
+/// the kernel names.
+fn blocked(control: &Volume, waited: Duration) -> Result<LeaseError, StoreError> {
+    let (leader, epoch, here) = control.run(Lane::Short, |dir, _| {
+        let epoch = file::look(dir)?.in_lock;
+        let leader = file::read_holder(dir, epoch)?;
+        Ok((leader, epoch, holders::of(&file::lock_path(dir))))
+    })?;
+    let mut holder = words(leader.as_ref());
+    let others: Vec<String> = here
+        .iter()
+        .filter(|pid| leader.as_ref().is_none_or(|leader| leader.pid != **pid))
+        .map(|pid| format!("pid {pid} on this machine"))
+        .collect();
+    if !others.is_empty() {
+        holder = format!("{holder}, by {}", others.join(", "));
+    }
+    Ok(LeaseError::Blocked {
+        holder,
+        epoch,
+        waited: waited.as_secs(),
+    })
+}
+
+/// The processes of this machine that are inside a commit now.
+pub fn inside(store: &Store) -> Result<Vec<u32>, StoreError> {
+    Ok(control(store)?
+        .volume
+        .run(Lane::Short, |dir, _| Ok(holders::of(&file::lock_path(dir))))?)
+}

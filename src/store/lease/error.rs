@@ -1,0 +1,62 @@
+//! Why the right to write is not to be had, each with who has it.
+
+use super::model::Epoch;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// Somebody who lives has it.
+    #[error("the lease is held by {holder} (epoch {epoch})")]
+    Held { holder: String, epoch: Epoch },
+    /// Somebody stopped in the middle of a commit; no one may write before it is over.
+    #[error(
+        "the lease is blocked: {holder} (epoch {epoch}) is inside a commit and has not left it \
+         for {waited} s"
+    )]
+    Blocked {
+        holder: String,
+        epoch: Epoch,
+        waited: u64,
+    },
+    /// We had it, and another took over.
+    #[error("this process lost the lease (epoch {ours}) to {holder} (epoch {epoch})")]
+    Lost {
+        ours: Epoch,
+        holder: String,
+        epoch: Epoch,
+    },
+    /// It cannot work here.
+    #[error("leases cannot be trusted on {path}: {reason}")]
+    Untrusted { path: String, reason: String },
+    #[error("leases are off: set [leader] enabled = true and make it the store's layout")]
+    Off,
+}
+
+impl LeaseError {
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Held { .. } => "lease_held",
+            Self::Blocked { .. } => "lease_blocked",
+            Self::Lost { .. } => "lease_lost",
+            Self::Untrusted { .. } => "lease_untrusted",
+            Self::Off => "lease_off",
+        }
+    }
+
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Held { .. } => {
+                "wait until it is given back, or take it over with `maifdeck lease steal`"
+            }
+            Self::Blocked { .. } => {
+                "end that process on its host (here: `maifdeck lease steal --kill`), then try again"
+            }
+            Self::Lost { .. } => {
+                "nothing of this change is visible; try again when it is your turn"
+            }
+            Self::Untrusted { .. } => {
+                "set store.control to a volume on a file system whose locks bind all hosts"
+            }
+            Self::Off => "without leases every host may write; locks still keep writes apart",
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The gate before every commit, and the one lease that a process has.
+//!
+//! [`Store::lead`] gives the right to write: shared when this process has it already or a parent
+//! lent it (`$MAIFDECK_LEASE`), else taken for this one change. [`Lead::commit`] is the gate: it
+//! re-checks under the shared lock, and its value is held until the last rename.
+
+use std::{
+    fs::File,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    acquire::{self, Patience},
+    file,
+    holder::{Purpose, Tenure},
+    model::{self, Epoch, Watch},
+};
+use crate::{
+    store::{
+        error::StoreError,
+        grid::{Slot, Store},
+    },
+    volume::{Lane, LockMode, Volume, fault},
+};
+
+/// `$MAIFDECK_LEASE`: `<epoch>:<nonce>`, set by `lease hold` and `lock` for what they run.
+pub const LENT: &str = "MAIFDECK_LEASE";
+
+/// Which lease this process has. All clones of a [`Store`] share it.
+#[derive(Debug, Default)]
+pub struct Seat {
+    current: Mutex<Weak<Tenure>>,
+}
+
+impl Seat {
+    /// The lease of this process, if it has one now.
+    pub fn current(&self) -> Option<Arc<Tenure>> {
+        // While somebody of us is winning one there is none yet; nobody waits for that here.
+        self.current.try_lock().ok()?.upgrade()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Weak<Tenure>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to write, as long as it lives.
+#[derive(Debug, Clone, Default)]
+pub struct Lead {
+    /// `None`: leases are off.
+    tenure: Option<Arc<Tenure>>,
+}
+
+/// A commit under way: no other leader begins before it is dropped. Move a clone into whatever
+/// renames, so that a rename that outlives its caller's patience is still inside.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Commit {
+    _lock: Option<Arc<File>>,
+}
+
+impl Store {
+    /// Takes part in this process's lease, or takes one for this change alone. Nothing when leases
+    /// are off.
+    pub fn lead(&self) -> Result<Lead, StoreError> {
+        if !self.config().leader.enabled {
+            return Ok(Lead::default());
+        }
+        self.take_lease(
+            Purpose::Write,
+            Patience::of_a_write(self),
+            &mut Watch::default(),
+        )
+        .map(|tenure| Lead {
+            tenure: Some(tenure),
+        })
+    }
+
+    /// The lease of this process, or a new one.
+    pub fn take_lease(
+        &self,
+        purpose: Purpose,
+        patience: Patience,
+        watch: &mut Watch,
+    ) -> Result<Arc<Tenure>, StoreError> {
+        self.require_write()?;
+        self.require_same_layout()?;
+        let mut current = self.seat().lock();
+        if let Some(tenure) = current.upgrade() {
+            if tenure.is_lost() && !patience.steal {
+                return Err(overtaken(self, &tenure)?);
+            }
+            if !tenure.is_lost() {
+                return Ok(tenure);
+            }
+        }
+        let tenure = match lent(self)? {
+            Some(tenure) if !patience.steal => tenure,
+            _ => acquire::acquire(self, purpose, patience, watch)?,
+        };
+        let tenure = Arc::new(tenure);
+        *current = Arc::downgrade(&tenure);
+        Ok(tenure)
+    }
+}
+
+fn overtaken(store: &Store, tenure: &Tenure) -> Result<StoreError, StoreError> {
+    let control = &acquire::control(store)?.volume;
+    let newest = control.run(Lane::Short, |dir, _| file::newest(dir))?;
+    let newest = newest.unwrap_or_default();
+    Ok(acquire::lost(control, tenure.epoch(), newest)?.into())
+}
+
+/// The lease that a parent lent, when the variable is about this store.
+fn lent(store: &Store) -> Result<Option<Tenure>, StoreError> {
+    let Ok(value) = std::env::var(LENT) else {
+        return Ok(None);
+    };
+    let Some((epoch, nonce)) = value.split_once(':') else {
+        return Ok(None);
+    };
+    let Ok(epoch) = epoch.parse().map(Epoch) else {
+        return Ok(None);
+    };
+    let control = &acquire::control(store)?.volume;
+    let holder = control.run(Lane::Short, move |dir, _| file::read_holder(dir, epoch))?;
+    Ok(holder
+        .filter(|holder| holder.nonce == nonce)
+        .map(|holder| Tenure::lent(control, holder)))
+}
+
+impl Lead {
+    /// From a lease that is held for longer.
+    pub fn of(tenure: Arc<Tenure>) -> Self {
+        Self {
+            tenure: Some(tenure),
+        }
+    }
+
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.tenure.as_ref().map(|tenure| tenure.epoch())
+    }
+
+    /// What `$MAIFDECK_LEASE` has to be for a child to write under this lease.
+    pub fn lend(&self) -> Option<String> {
+        let tenure = self.tenure.as_ref()?;
+        Some(format!("{}:{}", tenure.epoch(), tenure.holder().nonce))
+    }
+
+    /// The gate: what is staged is durable, nothing is renamed yet. Refuses when another host has
+    /// taken over; otherwise none can until the value is dropped.
+    pub fn commit(&self, store: &Store, slots: &[&Slot]) -> Result<Commit, StoreError> {
+        let Some(tenure) = &self.tenure else {
+            return Ok(Commit::default());
+        };
+        fault::point("commit.before-gate")
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        let control = &acquire::control(store)?.volume;
+        let ours = tenure.epoch();
+        if tenure.is_lost() {
+            return Err(overtaken(store, tenure)?);
+        }
+        let (lock, in_lock) = shared(store, control)?;
+        // Raising a volume's epoch is a change like others: never by one who was overtaken.
+        let refused = match model::may_commit(ours, in_lock, []) {
+            Ok(()) => model::may_commit(ours, in_lock, raise_all(slots, ours)),
+            refused => refused,
+        };
+        if let Err(newer) = refused {
+            drop(lock);
+            tenure.mark_lost();
+            return Err(acquire::lost(control, ours, newer)?.into());
+        }
+        fault::point("commit.inside").map_err(|error| StoreError::Failed(error.to_string()))?;
+        Ok(Commit {
+            _lock: Some(Arc::new(lock)),
+        })
+    }
+}
+
+/// Leaves our number on the volumes of a commit; what was there.
+fn raise_all(slots: &[&Slot], ours: Epoch) -> Vec<Epoch> {
+    let pending: Vec<_> = slots
+        .iter()
+        .map(|slot| {
+            slot.volume
+                .start(Lane::Short, move |dir, _| file::raise(dir, ours))
+        })
+        .collect();
+    pending
+        .into_iter()
+        .zip(slots)
+        .filter_map(|(pending, slot)| {
+            pending
+                .wait()
+                .inspect_err(|error| {
+                    // It will hardly take the rename either; the lock is what fences.
+                    tracing::warn!(%error, volume = slot.label(), "no epoch could be left");
+                })
+                .ok()
+        })
+        .collect()
+}
+
+/// A new leader holds the lock for the time of writing a number.
+fn shared(store: &Store, control: &Volume) -> Result<(File, Epoch), StoreError> {
+    let deadline = Instant::now() + store.config().store.lock_timeout;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let tried = control.run(Lane::Short, |dir, _| file::try_lock(dir, LockMode::Shared))?;
+        match tried {
+            Some(lock) => return Ok(lock),
+            None if Instant::now() >= deadline => {
+                return Err(StoreError::Locked {
+                    what: "the lease's lock".to_owned(),
+                    holder: "a host that is taking the lease".to_owned(),
+                });
+            }
+            None => thread::sleep(pause),
+        }
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,172 @@
+//! How the lease is now, for status, the console and `lease status`. Reads only.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::{
+    acquire, file,
+    gate::LENT,
+    holder::Holder,
+    model::{Beat, Epoch, Standing, Watch},
+};
+use crate::{
+    store::{StoreError, grid::Store},
+    volume::Lane,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeaseState {
+    Held,
+    Free,
+    /// This process watched the counter stand still for a TTL.
+    Expired,
+    /// A process stopped inside a commit; whoever wins the lease waits for it.
+    Blocked,
+    /// The control volume does not answer, or leases cannot be trusted there.
+    Unknown,
+}
+
+impl LeaseState {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Free => "free",
+            Self::Expired => "expired",
+            Self::Blocked => "blocked",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A moment of the lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseView {
+    /// Whether leases are on at all.
+    pub enabled: bool,
+    pub state: LeaseState,
+    /// Who holds it, or stands in the way.
+    pub holder: Option<Holder>,
+    /// The newest epoch; of the blocking leader when blocked.
+    pub epoch: Option<Epoch>,
+    /// The holder's counter.
+    pub count: Option<u64>,
+    /// Whether this process has it, or writes under a parent's.
+    pub mine: bool,
+    /// Whether this process has seen the counter move.
+    pub alive: bool,
+    /// How long the counter has stood still before our eyes.
+    pub observed: Duration,
+    /// Why it is unknown.
+    pub problem: Option<String>,
+}
+
+impl LeaseView {
+    fn bare(enabled: bool, state: LeaseState, problem: Option<String>) -> Self {
+        Self {
+            enabled,
+            state,
+            holder: None,
+            epoch: None,
+            count: None,
+            mine: false,
+            alive: false,
+            observed: Duration::ZERO,
+            problem,
+        }
+    }
+
+    /// In words: `leases are off`, `held by ops-1, epoch 7`.
+    pub fn words(&self) -> String {
+        if !self.enabled {
+            return "leases are off".to_owned();
+        }
+        let host = self.holder.as_ref().map_or_else(String::new, |h| {
+            crate::volume::name::escape(h.host.as_bytes())
+        });
+        let epoch = self.epoch.unwrap_or_default();
+        match self.state {
+            LeaseState::Held if self.mine => format!("held here, epoch {epoch}"),
+            LeaseState::Held => format!("held by {host}, epoch {epoch}"),
+            LeaseState::Free => "free".to_owned(),
+            LeaseState::Expired => format!("expired: {host} shows no life, epoch {epoch}"),
+            LeaseState::Blocked => format!("blocked by {host} inside a commit, epoch {epoch}"),
+            LeaseState::Unknown => match &self.problem {
+                Some(problem) => format!("unknown: {problem}"),
+                None => "unknown".to_owned(),
+            },
+        }
+    }
+}
+
+/// Watches the lease from one process; the longer, the more it can tell.
+#[derive(Debug, Default)]
+pub struct Observer {
+    pub(super) watch: Watch,
+}
+
+impl Observer {
+    /// Looks once.
+    pub fn sample(&mut self, store: &Store) -> LeaseView {
+        if !store.config().leader.enabled {
+            return LeaseView::bare(false, LeaseState::Free, None);
+        }
+        self.look(store).unwrap_or_else(|error| {
+            LeaseView::bare(true, LeaseState::Unknown, Some(error.to_string()))
+        })
+    }
+
+    fn look(&mut self, store: &Store) -> Result<LeaseView, StoreError> {
+        let slot = acquire::control(store)?;
+        acquire::require_trust(slot)?;
+        let began = Instant::now();
+        let (seen, blocking) = slot.volume.run(Lane::Short, |dir, _| {
+            let seen = file::look(dir)?;
+            let blocking = if seen.sighting.beat == Beat::Blocked && !file::is_lock_free(dir) {
+                Some(file::read_holder(dir, seen.in_lock)?)
+            } else {
+                None
+            };
+            Ok((seen, blocking))
+        })?;
+        let ended = Instant::now();
+        let ttl = acquire::judged_ttl(store, &seen);
+        let standing = self.watch.see(seen.sighting, began, ended, ttl);
+        let mut view = LeaseView::bare(true, LeaseState::Held, None);
+        view.epoch = seen.sighting.epoch;
+        view.observed = self.watch.observed(ended);
+        if let Some(leader) = blocking {
+            view.state = LeaseState::Blocked;
+            view.epoch = Some(seen.in_lock);
+            view.holder = leader;
+            return Ok(view);
+        }
+        match standing {
+            Standing::Free => {
+                view.state = LeaseState::Free;
+                return Ok(view);
+            }
+            Standing::Expired => view.state = LeaseState::Expired,
+            Standing::Held { alive } => view.alive = alive,
+        }
+        if let Beat::Count(count) = seen.sighting.beat {
+            view.count = Some(count);
+        }
+        view.mine = seen
+            .holder
+            .as_ref()
+            .is_some_and(|holder| is_mine(store, holder));
+        view.holder = seen.holder;
+        Ok(view)
+    }
+}
+
+fn is_mine(store: &Store, holder: &Holder) -> bool {
+    let ours = store
+        .seat()
+        .current()
+        .is_some_and(|tenure| tenure.holder().nonce == holder.nonce);
+    ours || std::env::var(LENT)
+        .is_ok_and(|value| value == format!("{}:{}", holder.epoch, holder.nonce))
+}

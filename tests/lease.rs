@@ -1,0 +1,383 @@
+//! Promise 5 with real processes: two hosts on one store, stopped, killed and racing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::{
+    fs,
+    io::Write,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use support::{Fixture, Run};
+
+/// A grid with leases; `ttl` as in the configuration.
+fn leased(replicas: usize, ttl: &str) -> Fixture {
+    let f = Fixture::empty();
+    let directories: Vec<String> = (b'a'..)
+        .take(replicas)
+        .map(|disk| format!("{}/p1", char::from(disk)))
+        .collect();
+    let partition = format!("p1={}", directories.join(","));
+    f.run(&["init", "--leases", "--partition", &partition])
+        .exits(0);
+    f.configure(
+        "leader",
+        &format!("ttl = \"{ttl}\"\nbarrier_timeout = \"300ms\""),
+    );
+    f
+}
+
+/// A command of another host: its own name, its own state directory.
+fn on(f: &Fixture, host: &str, arguments: &[&str]) -> Command {
+    let mut command = f.command(arguments);
+    command
+        .env("MAIFDECK_HOST", host)
+        .env("XDG_STATE_HOME", f.path(&format!("state-{host}")))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(f: &Fixture, host: &str, arguments: &[&str]) -> Run {
+    on(f, host, arguments).output().unwrap().into()
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Starts a put that stops itself at a point, and waits until it has.
+fn stopped_put(f: &Fixture, host: &str, name: &str, point: &str) -> Child {
+    let child = on(f, host, &["put", name, "--text", host, "--json"])
+        .env("MAIFDECK_FAULT", format!("{point}=stop"))
+        .spawn()
+        .unwrap();
+    let stat = format!("/proc/{}/stat", child.id());
+    until("the stop", || {
+        let text = fs::read_to_string(&stat).unwrap();
+        text.rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.starts_with('T'))
+    });
+    child
+}
+
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+fn status(f: &Fixture, host: &str, arguments: &[&str]) -> Value {
+    let mut all = vec!["lease", "status", "--json"];
+    all.extend(arguments);
+    run(f, host, &all).exits(0).json()
+}
+
+/// A holder that keeps the lease until its stdin is closed or it is killed.
+fn holder(f: &Fixture, host: &str) -> Child {
+    let mut child = on(
+        f,
+        host,
+        &["lease", "hold", "--", "sh", "-c", "echo; read x"],
+    )
+    .stdin(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(child.stdout.as_mut().unwrap()),
+        &mut line,
+    )
+    .unwrap();
+    child
+}
+
+#[test]
+fn a_single_write_takes_the_lease_and_gives_it_back() {
+    let f = leased(3, "10s");
+    assert_eq!(status(&f, "ops-1", &[])["state"], "free");
+    assert_eq!(status(&f, "ops-1", &[])["epoch"], Value::Null);
+    run(&f, "ops-1", &["put", "doc", "--text", "x"]).exits(0);
+    run(&f, "ops-2", &["put", "doc", "--text", "y"]).exits(0);
+    run(&f, "ops-2", &["rm", "doc", "--yes"]).exits(0);
+    let now = status(&f, "ops-1", &[]);
+    assert_eq!((&now["state"], &now["epoch"]), (&"free".into(), &3.into()));
+    for disk in ["a", "b", "c"] {
+        let epoch = fs::read_to_string(f.path(&format!("{disk}/p1/.maifdeck/epoch"))).unwrap();
+        assert_eq!(epoch.trim_start_matches('0'), "3\n");
+    }
+    // Jobs take it too.
+    fs::remove_file(f.path("b/p1/.maifdeck/epoch")).unwrap();
+    run(&f, "ops-1", &["put", "doc", "--text", "z"]).exits(0);
+    fs::remove_file(f.path("b/p1/doc.maif")).unwrap();
+    run(&f, "ops-1", &["replicas", "repair", "--yes"]).exits(0);
+    assert_eq!(status(&f, "ops-1", &[])["epoch"], 5);
+    assert_eq!(
+        f.run(&["status", "--json"]).json()["lease"]["state"],
+        "free"
+    );
+}
+
+#[test]
+fn a_follower_writes_nothing_and_needs_no_lease() {
+    let f = leased(1, "10s");
+    run(&f, "ops-1", &["put", "doc", "--text", "x"]).exits(0);
+    let path = f.path("maifdeck.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}\n[node]\nrole = \"follower\"\n")).unwrap();
+    let before = support::tree(&f.path("a"));
+    run(&f, "ops-2", &["get", "doc"]).exits(0);
+    run(&f, "ops-2", &["put", "doc", "--text", "y"]).exits(3);
+    run(&f, "ops-2", &["lease", "hold", "--", "true"]).exits(3);
+    run(&f, "ops-2", &["lease", "steal", "--yes"]).exits(3);
+    assert_eq!(support::tree(&f.path("a")), before);
+}
+
+#[test]
+fn a_held_lease_keeps_other_hosts_out_and_lets_its_commands_write() {
+    let f = leased(3, "5s");
+    let us = env!("CARGO_BIN_EXE_maifdeck");
+    let script = format!("{us} put a --text 1 && {us} put b --text 2 && {us} lease status --json");
+    let held = run(&f, "ops-1", &["lease", "hold", "--", "sh", "-c", &script]).exits(0);
+    let last: Value = serde_json::from_str(held.text().lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["state"], &last["mine"]),
+        (&"held".into(), &true.into())
+    );
+    assert_eq!(last["epoch"], 1, "both puts wrote under the one lease");
+
+    let mut holder = holder(&f, "ops-1");
+    let refused = run(&f, "ops-2", &["put", "a", "--text", "x", "--json"]).exits(3);
+    assert_eq!(refused.json()["error"]["kind"], "lease_held");
+    assert!(refused.stderr.contains("ops-1 pid"), "{refused:?}");
+    assert!(refused.stderr.contains("lease hold"), "{refused:?}");
+    run(
+        &f,
+        "ops-2",
+        &["lease", "hold", "--timeout", "0", "--", "true"],
+    )
+    .exits(3);
+    let seen = status(&f, "ops-2", &["--wait"]);
+    assert_eq!(
+        (&seen["state"], &seen["host"]),
+        (&"held".into(), &"ops-1".into())
+    );
+    assert_eq!(
+        (&seen["mine"], &seen["pid"]),
+        (&false.into(), &holder.id().into())
+    );
+    // Stealing needs a word, and then works on one that lives.
+    run(&f, "ops-2", &["lease", "steal"]).exits(3);
+    run(&f, "ops-2", &["lease", "steal", "--yes"]).exits(0);
+    run(&f, "ops-2", &["put", "a", "--text", "x"]).exits(0);
+    holder.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let ended: Run = holder.wait_with_output().unwrap().into();
+    assert!(ended.exits(0).stderr.contains("taken over meanwhile"));
+    assert_eq!(
+        run(&f, "ops-1", &["lease", "hold", "--", "sh", "-c", "exit 7"]).code,
+        Some(7)
+    );
+}
+
+#[test]
+fn a_leader_stopped_outside_a_commit_is_overtaken_and_its_commit_refused() {
+    let f = leased(3, "600ms");
+    let stopped = stopped_put(&f, "ops-1", "doc", "commit.before-gate");
+    run(&f, "ops-2", &["put", "other", "--text", "y"]).exits(0);
+    signal(&stopped, rustix::process::Signal::CONT);
+    let ended: Run = stopped.wait_with_output().unwrap().into();
+    let ended = ended.exits(3);
+    assert_eq!(ended.json()["error"]["kind"], "lease_lost");
+    assert!(ended.stderr.contains("ops-2 pid"), "{ended:?}");
+    run(&f, "ops-2", &["get", "doc"]).exits(5);
+    for disk in ["a", "b", "c"] {
+        let staged = fs::read_dir(f.path(&format!("{disk}/p1/.maifdeck/tmp"))).unwrap();
+        assert_eq!(staged.count(), 0, "nothing of it is left");
+    }
+    run(&f, "ops-1", &["put", "doc", "--text", "later"]).exits(0);
+}
+
+#[test]
+fn a_leader_stopped_inside_a_commit_blocks_until_it_is_ended() {
+    let f = leased(3, "600ms");
+    let mut stopped = stopped_put(&f, "ops-1", "doc", "commit.inside");
+    let pid = stopped.id();
+    let blocked = run(&f, "ops-2", &["put", "other", "--text", "y", "--json"]).exits(3);
+    assert_eq!(blocked.json()["error"]["kind"], "lease_blocked");
+    assert!(
+        blocked.stderr.contains(&format!("ops-1 pid {pid}")),
+        "{blocked:?}"
+    );
+    let seen = status(&f, "ops-3", &[]);
+    assert_eq!(
+        (&seen["state"], &seen["host"]),
+        (&"blocked".into(), &"ops-1".into())
+    );
+    assert_eq!(seen["pid"], pid);
+    run(&f, "ops-2", &["lease", "steal", "--yes"]).exits(3);
+    run(&f, "ops-2", &["lease", "steal", "--kill", "--yes"]).exits(0);
+    assert_eq!(stopped.wait().unwrap().code(), None, "it was killed");
+    run(&f, "ops-2", &["put", "doc", "--text", "y"]).exits(0);
+    assert_eq!(status(&f, "ops-3", &[])["state"], "free");
+}
+
+#[test]
+fn a_leader_that_went_on_inside_its_commit_ends_it_before_anyone_else_leads() {
+    let f = leased(1, "600ms");
+    let stopped = stopped_put(&f, "ops-1", "doc", "commit.inside");
+    run(&f, "ops-2", &["put", "other", "--text", "y"]).exits(3);
+    signal(&stopped, rustix::process::Signal::CONT);
+    let ended: Run = stopped.wait_with_output().unwrap().into();
+    ended.exits(0);
+    run(
+        &f,
+        "ops-2",
+        &["get", "doc", "-o", f.path("out").to_str().unwrap()],
+    )
+    .exits(0);
+    run(&f, "ops-2", &["put", "other", "--text", "y"]).exits(0);
+}
+
+#[test]
+fn a_killed_leader_is_overtaken_after_its_ttl() {
+    let f = leased(1, "600ms");
+    let mut child = holder(&f, "ops-1");
+    signal(&child, rustix::process::Signal::KILL);
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert_eq!(
+        status(&f, "ops-2", &[])["state"],
+        "held",
+        "one look cannot tell"
+    );
+    let seen = status(&f, "ops-2", &["--wait"]);
+    assert_eq!(seen["state"], "expired");
+    assert!(seen["observed_seconds"].as_f64().unwrap() >= 0.6);
+    let began = Instant::now();
+    run(&f, "ops-2", &["put", "doc", "--text", "y"]).exits(0);
+    assert!(
+        began.elapsed() >= Duration::from_millis(600),
+        "it watched for itself"
+    );
+}
+
+#[test]
+fn of_hosts_that_start_at_once_each_epoch_has_one_leader() {
+    let f = leased(1, "5s");
+    let log = f.path("log");
+    let script = format!(
+        "echo \"begin $MAIFDECK_LEASE\" >> {0}; echo \"end $MAIFDECK_LEASE\" >> {0}",
+        log.display()
+    );
+    let rounds = 25;
+    for _ in 0..rounds {
+        let arguments = [
+            "lease",
+            "hold",
+            "--timeout",
+            "60",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ];
+        let both: Vec<Child> = ["ops-1", "ops-2"]
+            .iter()
+            .map(|host| on(&f, host, &arguments).spawn().unwrap())
+            .collect();
+        for child in both {
+            let ended: Run = child.wait_with_output().unwrap().into();
+            ended.exits(0);
+        }
+    }
+    let log = fs::read_to_string(log).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    let mut before = 0;
+    assert_eq!(lines.len(), 4 * rounds);
+    for pair in lines.chunks(2) {
+        let (begin, end) = (pair[0].strip_prefix("begin "), pair[1].strip_prefix("end "));
+        assert_eq!(begin, end, "two leaders at once: {pair:?}");
+        let epoch: u64 = begin.unwrap().split(':').next().unwrap().parse().unwrap();
+        assert!(epoch > before, "epoch {epoch} after {before}");
+        before = epoch;
+    }
+    let left = fs::read_dir(f.path("a/p1/.maifdeck/lease"))
+        .unwrap()
+        .count();
+    assert!(left <= 40, "old lease files are swept: {left}");
+}
+
+#[test]
+fn a_volume_that_saw_a_greater_epoch_refuses_the_commit() {
+    let f = leased(3, "10s");
+    run(&f, "ops-1", &["put", "doc", "--text", "x"]).exits(0);
+    let us = env!("CARGO_BIN_EXE_maifdeck");
+    let epoch = f.path("c/p1/.maifdeck/epoch");
+    let script = format!(
+        "printf '%020d\\n' 900 > {}; {us} put doc --text y",
+        epoch.display()
+    );
+    let refused = run(&f, "ops-1", &["lease", "hold", "--", "sh", "-c", &script]).exits(3);
+    assert!(refused.stderr.contains("epoch 900"), "{refused:?}");
+    // A new lease begins after everything that left a trace, also where the control is new.
+    fs::remove_dir_all(f.path("a/p1/.maifdeck/lease")).unwrap();
+    fs::remove_file(f.path("a/p1/.maifdeck/lease.lock")).unwrap();
+    run(&f, "ops-1", &["put", "doc", "--text", "y"]).exits(0);
+    assert_eq!(status(&f, "ops-1", &[])["epoch"], 901);
+}
+
+#[test]
+fn what_holds_a_lock_is_named_with_host_pid_and_operation() {
+    let f = Fixture::grid(1, 1);
+    f.configure("store", "lock_timeout = \"200ms\"");
+    let mut child = on(
+        &f,
+        "ops-1",
+        &["lock", "doc", "--", "sh", "-c", "echo; read x"],
+    )
+    .stdin(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(child.stdout.as_mut().unwrap()),
+        &mut line,
+    )
+    .unwrap();
+    let pid = child.id();
+    for arguments in [
+        &["put", "doc", "--text", "x"][..],
+        &["lock", "doc", "--timeout", "0", "--", "true"],
+    ] {
+        let refused = run(&f, "ops-1", arguments).exits(3);
+        let words = format!("ops-1 pid {pid} since ");
+        assert!(refused.stderr.contains(&words), "{refused:?}");
+        assert!(refused.stderr.contains("(lock doc)"), "{refused:?}");
+    }
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    // What is no longer held names nobody, and a change under a shared lock is refused at once.
+    assert_eq!(
+        fs::read_to_string(f.path("a/p1/doc.maif.lock")).unwrap(),
+        ""
+    );
+    let us = env!("CARGO_BIN_EXE_maifdeck");
+    let refused = f
+        .run(&[
+            "lock", "doc", "--shared", "--", us, "put", "doc", "--text", "x",
+        ])
+        .exits(3);
+    assert!(refused.stderr.contains("--shared"), "{refused:?}");
+    // Locks nest: each command inside uses all that are held around it.
+    f.run(&[
+        "lock", "doc", "--", us, "lock", "other", "--", us, "put", "doc", "--text", "x",
+    ])
+    .exits(0);
+}
