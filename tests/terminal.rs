@@ -420,8 +420,7 @@ fn what_a_restore_replaced_comes_back_by_undo() {
     };
     let mut s = Session::open(&f, &[], 30, 110);
     s.press("5");
-    s.see("kept by");
-    s.see("R restore");
+    s.see("never; v verifies");
     let confirm = |s: &mut Session| {
         let dialog = s.see("Cancel");
         let word: String = dialog
@@ -453,5 +452,81 @@ fn what_a_restore_replaced_comes_back_by_undo() {
     text("second");
     s.press("q");
     assert_eq!(s.end(), 0);
+    s.is_restored();
+}
+
+/// A disk is pulled out, and one hangs, while the operator looks: both are shown with path and remedy,
+/// keys are answered all the time, and when they are back nothing is lost.
+#[test]
+fn a_volume_that_vanishes_and_one_that_hangs_are_shown_and_nothing_is_lost() {
+    let f = Fixture::grid(1, 3);
+    f.configure("store", "volume_timeout = \"1s\"");
+    std::fs::write(
+        f.path("maifdeck.toml"),
+        std::fs::read_to_string(f.path("maifdeck.toml")).unwrap()
+            + "\n[console]\nrefresh = \"300ms\"\n",
+    )
+    .unwrap();
+    f.run(&["put", "doc", "--text", "ours"]).exits(0);
+    f.run(&["backup", "create"]).exits(0);
+    let volumes = || ["a", "b", "c"].map(|disk| support::files(&f.path(disk)));
+    let before = volumes();
+    let mut s = Session::open(&f, &[], 30, 140);
+    s.see("live");
+
+    std::fs::rename(f.path("b/p1"), f.path("aside")).unwrap();
+    let screen = s.see("p1.2 is unreachable");
+    assert!(screen.contains("b/p1"), "the path is named:\n{screen}");
+    s.press("6");
+    s.see("this node");
+    s.press("1");
+    std::fs::rename(f.path("aside"), f.path("b/p1")).unwrap();
+    s.see("volume p1.2 is back");
+    s.wait("nothing is wrong any more", |screen| {
+        screen.contains("nothing critical")
+    });
+
+    // Reading a pipe that nobody writes to waits as a dead mount does.
+    let mark = f.path("c/p1/.maifdeck/volume.toml");
+    std::fs::rename(&mark, f.path("mark")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&mark).status();
+    assert!(made.unwrap().success());
+    let screen = s.see("p1.3 is unreachable");
+    assert!(screen.contains("no answer"), "{screen}");
+    assert!(screen.contains("c/p1"), "the path is named:\n{screen}");
+    s.press("3");
+    s.see("doc");
+    s.press("1");
+    s.see("1 finding");
+    // It answers again: who waits at the pipe gets the mark that belongs there.
+    let text = std::fs::read(f.path("mark")).unwrap();
+    let pipe = std::fs::File::options().read(true).write(true).open(&mark);
+    std::fs::rename(f.path("mark"), &mark).unwrap();
+    pipe.unwrap().write_all(&text).unwrap();
+    s.see("volume p1.3 is back");
+    s.press("q");
+    assert_eq!(s.end(), 0);
+    s.is_restored();
+    assert!(volumes() == before, "a file is not as it was");
+}
+
+#[test]
+fn leaving_does_not_wait_for_a_volume_that_hangs() {
+    let f = Fixture::grid(1, 3);
+    f.configure("store", "volume_timeout = \"1s\"");
+    let mark = f.path("c/p1/.maifdeck/volume.toml");
+    std::fs::remove_file(&mark).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&mark).status();
+    assert!(made.unwrap().success());
+    let mut s = Session::open(&f, &[], 30, 140);
+    s.see("p1.3 is unreachable");
+    let asked = Instant::now();
+    s.press("q");
+    assert_eq!(s.end(), 0);
+    assert!(
+        asked.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        asked.elapsed()
+    );
     s.is_restored();
 }

@@ -48,7 +48,7 @@ pub fn areas(screen: Rect) -> Areas {
 pub struct Parts {
     pub list: Rect,
     pub detail: Rect,
-    /// Overview's tiles.
+    /// Overview's tiles, and the strip of days in Backups.
     pub tiles: Rect,
     /// Whether the detail is beside the list and not below it.
     pub beside: bool,
@@ -133,13 +133,30 @@ pub fn parts(pane: Pane, body: Rect) -> Parts {
             beside(width)
         }
         Pane::Replicas if body.width >= 120 => beside(body.width - 54),
-        Pane::Backups | Pane::Jobs if body.width >= 140 => beside(body.width - 58),
-        Pane::Replicas => below(if body.height >= 26 { 10 } else { 7 }),
-        Pane::Versions | Pane::Backups | Pane::Cluster => {
+        Pane::Backups => with_strip(if body.width >= 140 {
+            beside(body.width - 58)
+        } else {
+            below(if body.height >= 26 { 10 } else { 7 })
+        }),
+        Pane::Jobs if body.width >= 140 => beside(body.width - 58),
+        Pane::Replicas | Pane::Versions | Pane::Cluster => {
             below(if body.height >= 26 { 10 } else { 7 })
         }
         Pane::Jobs | Pane::Partitions => below(if body.height >= 26 { 12 } else { 8 }),
     }
+}
+
+/// Takes two lines from the end of the list, where it has them to give.
+const fn with_strip(mut parts: Parts) -> Parts {
+    if parts.list.height >= 9 {
+        parts.list.height -= 2;
+        parts.tiles = Rect {
+            y: parts.list.y + parts.list.height,
+            height: 2,
+            ..parts.list
+        };
+    }
+    parts
 }
 
 /// Rows that the list has for its items, without heading and filter line.

@@ -8,8 +8,8 @@ use std::sync::{
 };
 
 use crate::{
-    survey::{ArtifactState, ArtifactView, CopyState, Survey},
-    volume::{ArtifactName, VersionId},
+    survey::{ArtifactState, ArtifactView, CopyState, CopyView, Survey},
+    volume::{ArtifactName, Level, VersionId},
 };
 
 /// A survey with its columns.
@@ -70,6 +70,9 @@ pub struct Table {
     pub removed: usize,
     /// Artifacts in each state.
     pub summary: Vec<(ArtifactState, u64)>,
+    /// Copies that there should be, and those of them whose every byte was read.
+    pub copies_all: u64,
+    pub copies_read: u64,
     pub versions_bytes: u64,
     pub newest_version: Option<VersionId>,
     /// Read only when a filter asks for it.
@@ -110,6 +113,11 @@ impl Table {
                     + u8::from(artifact.vanished) * VANISHED
                     + u8::from(artifact.unsupported) * UNSUPPORTED,
             );
+            if !artifact.removed {
+                let read = |copy: &&CopyView| copy.checked == Level::Deep;
+                table.copies_all += artifact.copies.len() as u64;
+                table.copies_read += artifact.copies.iter().filter(read).count() as u64;
+            }
             table.removed += usize::from(artifact.removed);
             table.homes.push(artifact.home);
             let copy = artifact.shown_copy();

@@ -12,7 +12,7 @@ use super::{
     state::VolumeState,
 };
 use crate::volume::{
-    At, Identity, Lane, Membership, Probe, Volume, VolumeError, identity, listing, probe,
+    At, Identity, Lane, Membership, Probe, Volume, VolumeError, identity, listing, mount, probe,
 };
 
 /// What an operator sees of a directory before it is marked. Sizes in bytes.
@@ -52,7 +52,8 @@ impl Candidate {
             Ok(Self {
                 label,
                 file_system: probe::file_system(dir.path()).unwrap_or_else(|| "unknown".to_owned()),
-                device: probe::device(dir.path()),
+                device: mount::of(dir.path())
+                    .map_or_else(|| "unknown".to_owned(), |mount| mount.source),
                 mount_point: identity::is_mount_point(dir.path())?,
                 total_bytes: stats.total_space(),
                 free_bytes: stats.available_space(),

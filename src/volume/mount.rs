@@ -13,6 +13,8 @@ pub struct Mount {
     pub kind: String,
     /// Options of the mount and of the file system, comma-separated.
     pub options: String,
+    /// The device, or a server's export.
+    pub source: String,
 }
 
 /// The mount that holds `path`; `None` when the system does not tell.
@@ -44,8 +46,16 @@ fn parse(line: &str) -> Option<(OsString, Mount)> {
     let own = left.next()?;
     let mut right = right.split(' ');
     let kind = right.next()?.to_owned();
-    let options = format!("{own},{}", right.nth(1).unwrap_or_default());
-    Some((point, Mount { kind, options }))
+    let source = right.next().unwrap_or_default().to_owned();
+    let options = format!("{own},{}", right.next().unwrap_or_default());
+    Some((
+        point,
+        Mount {
+            kind,
+            options,
+            source,
+        },
+    ))
 }
 
 /// Spaces and the like are written as three octal digits.

@@ -97,36 +97,3 @@ pub fn file_system(path: &Path) -> Option<String> {
         other => format!("0x{other:x}"),
     })
 }
-
-/// What is mounted where `path` lies: a device or a server's export, from the kernel's table.
-pub fn device(path: &Path) -> String {
-    mount_of(path).map_or_else(|| "unknown".to_owned(), |mount| mount.source)
-}
-
-/// The kernel's words for a mount.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
-    /// `ext4`, `nfs4`, `fuse.s3fs` …
-    pub kind: String,
-    pub source: String,
-}
-
-/// The mount that holds `path`: proc(5), mountinfo.
-pub fn mount_of(path: &Path) -> Option<Mount> {
-    let device = fs::metadata(path).ok()?.dev();
-    let wanted = format!(
-        "{}:{}",
-        rustix::fs::major(device),
-        rustix::fs::minor(device)
-    );
-    let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    table.lines().find_map(|line| {
-        let (before, after) = line.split_once(" - ")?;
-        let mut words = after.split(' ');
-        (before.split(' ').nth(2)? == wanted).then_some(())?;
-        Some(Mount {
-            kind: words.next()?.to_owned(),
-            source: words.next()?.to_owned(),
-        })
-    })
-}

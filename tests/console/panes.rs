@@ -15,21 +15,34 @@ fn key(pane: Pane) -> String {
     (pane.index() + 1).to_string()
 }
 
+const THEMES: [ThemeName; 2] = [ThemeName::Dark, ThemeName::Mono];
+
+/// The screen after these keys in both themes, against the file.
+fn check(name: &str, shape: Shape, read_only: bool, size: (u16, u16), keys: &str) {
+    let [dark, mono] = THEMES.map(|theme| {
+        let mut backend = FakeBackend::new(shape);
+        backend.read_only = read_only;
+        let mut console = Headless::with(backend, Theme::new(theme, false), size);
+        console.press(keys);
+        console.frame()
+    });
+    insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, render(&dark, &mono));
+    });
+}
+
 #[test]
-fn every_pane_in_every_state_at_two_sizes() {
-    for shape in Shape::ALL {
+fn every_pane_in_every_state_at_two_sizes_in_two_themes() {
+    let states = Shape::ALL
+        .map(|shape| (shape, false, shape.word()))
+        .into_iter()
+        .chain([(Shape::Damaged, true, "readonly")]);
+    for (shape, read_only, word) in states {
         for (columns, rows) in [(80, 24), (160, 48)] {
             for pane in Pane::ALL {
-                let mut console = Headless::open(shape, (columns, rows));
-                console.press(&key(pane));
-                let name = format!(
-                    "{}_{}_{columns}x{rows}",
-                    pane.names().0.to_lowercase(),
-                    shape.word()
-                );
-                insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
-                    insta::assert_snapshot!(name, render(&console.frame()));
-                });
+                let name = pane.names().0.to_lowercase();
+                let name = format!("{name}_{word}_{columns}x{rows}");
+                check(&name, shape, read_only, (columns, rows), &key(pane));
             }
         }
     }
@@ -45,12 +58,10 @@ fn the_dialogs_look_like_this() {
         ("dialog_help", "3 ?"),
         ("dialog_palette", ": b a c k"),
         ("dialog_prefer", "3 j p"),
+        ("dialog_leave", "b b q"),
+        ("dialog_copy", "3 Y"),
     ] {
-        let mut console = Headless::open(Shape::Damaged, (80, 24));
-        console.press(keys);
-        insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name, render(&console.frame()));
-        });
+        check(name, Shape::Damaged, false, (80, 24), keys);
     }
 }
 

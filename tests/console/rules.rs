@@ -435,6 +435,45 @@ fn copying_shows_the_text() {
 }
 
 #[test]
+fn the_copy_menu_has_path_digest_and_command() {
+    let mut console = Headless::open(Shape::Healthy, (120, 40));
+    for (keys, texts) in [
+        (
+            "4 j tab j Y",
+            &["id", "digest", "maifdeck versions restore audit-2025-q4"][..],
+        ),
+        ("3 Y", &["path", ".maif", "maifdeck replicas repair"]),
+        (
+            "5 Y",
+            &["maifdeck backup verify", "maifdeck backup restore"],
+        ),
+        ("6 Y", &["label", "path"]),
+    ] {
+        console.press("esc esc");
+        console.press(keys);
+        for text in texts {
+            assert!(
+                console.text().contains(text),
+                "{keys} {text}: {}",
+                console.text()
+            );
+        }
+    }
+    console.press("esc 3 Y down");
+    let Some(Dialog::Choice(choice)) = &console.app.dialog else {
+        panic!("no menu")
+    };
+    let (_, shown, _) = choice.options[1].clone();
+    console.press("enter");
+    assert_eq!(console.asked, [Command::Copy(shown.clone())]);
+    assert!(
+        console
+            .text()
+            .contains(&format!("sent to the terminal: {}", &shown[..30]))
+    );
+}
+
+#[test]
 fn nothing_hidden_reaches_the_screen() {
     let mut console = Headless::open(Shape::Damaged, (160, 48));
     console.press("3");

@@ -152,32 +152,50 @@ pub fn lines(buffer: &Buffer) -> Vec<String> {
         .collect()
 }
 
-/// Text and styles: below each line that has any, its runs as `column+length style`.
-pub fn render(buffer: &Buffer) -> String {
-    let width = usize::from(buffer.area.width.max(1));
+/// Text and styles of a screen in two themes, whose text is the same: below each line that has any
+/// styles its runs as `column+length letter`, and what the letters mean at the end, dark before mono.
+pub fn render(dark: &Buffer, mono: &Buffer) -> String {
+    let width = usize::from(dark.area.width.max(1));
     let mut out = String::new();
-    for (row, line) in buffer.content.chunks(width).zip(lines(buffer)) {
+    let mut legend: Vec<(String, String)> = Vec::new();
+    let rows = dark.content.chunks(width).zip(mono.content.chunks(width));
+    for ((dark_row, mono_row), line) in rows.zip(lines(dark)) {
         out.push_str(&format!("|{line}\n"));
-        let mut runs: Vec<(usize, usize, String)> = Vec::new();
-        for (at, cell) in row.iter().enumerate() {
-            let style = style_words(cell.style());
+        let mut runs: Vec<(usize, usize, usize)> = Vec::new();
+        for (at, (dark, mono)) in dark_row.iter().zip(mono_row).enumerate() {
+            assert_eq!(dark.symbol(), mono.symbol(), "themes change no words");
+            let style = (style_words(dark.style()), style_words(mono.style()));
+            if style == (String::new(), String::new()) {
+                continue;
+            }
+            let letter = legend.iter().position(|known| *known == style);
+            let letter = letter.unwrap_or_else(|| {
+                legend.push(style);
+                legend.len() - 1
+            });
             match runs.last_mut() {
-                Some((from, length, words)) if *words == style && *from + *length == at => {
+                Some((from, length, same)) if *same == letter && *from + *length == at => {
                     *length += 1
                 }
-                _ if style.is_empty() => {}
-                _ => runs.push((at, 1, style)),
+                _ => runs.push((at, 1, letter)),
             }
         }
         if !runs.is_empty() {
             let words: Vec<_> = runs
                 .iter()
-                .map(|(from, length, style)| format!("{from}+{length} {style}"))
+                .map(|(from, length, style)| format!("{from}+{length}{}", letter(*style)))
                 .collect();
-            out.push_str(&format!("    {}\n", words.join(", ")));
+            out.push_str(&format!(" {}\n", words.join(" ")));
         }
     }
+    for (at, (dark, mono)) in legend.iter().enumerate() {
+        out.push_str(&format!("{} {dark} / {mono}\n", letter(at)));
+    }
     out
+}
+
+fn letter(at: usize) -> char {
+    char::from(b'a' + at as u8)
 }
 
 fn style_words(style: Style) -> String {

@@ -1,6 +1,7 @@
 //! What each action does. One that cannot be done says why. This file decides which function an
 //! action is; the files below it hold them by idea.
 
+mod clipboard;
 mod findings;
 mod jobs;
 mod later;
@@ -21,6 +22,7 @@ use super::{
 
 use crate::volume::ArtifactName;
 
+pub use clipboard::sent;
 pub use findings::{finding_action, finding_pane};
 pub use movement::{go, has_detail};
 pub use plans::{plan, select_as_of};
@@ -93,7 +95,8 @@ fn dispatch(app: &mut App, action: Action) -> Done {
         Action::UnmarkAll => marking::none(app),
         Action::Sort => listing::sort(app),
         Action::SortReverse => listing::reverse(app),
-        Action::Copy => return show::copy(app),
+        Action::Copy => return clipboard::copy(app),
+        Action::CopyMenu => return clipboard::menu(app),
         Action::Refresh => {
             if app.pending.refresh {
                 return Err("already looking".to_owned());

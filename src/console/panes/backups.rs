@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::{cursor, empty, field, headings, right, visible};
 use crate::{
-    backup::BackupView,
+    backup::{BackupState, BackupView},
     console::{
         app::App,
         canvas::Canvas,
@@ -14,6 +14,7 @@ use crate::{
         when::{age, ago},
     },
     report::{count, size},
+    volume::Level,
 };
 
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
@@ -62,6 +63,81 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
     }
     if let Some(backup) = app.selected_backup() {
         detail(app, canvas, backup, parts.detail);
+    }
+    strip(app, canvas, parts.tiles);
+}
+
+/// A cell for each of the last thirty days, today last: the best backup of that day, so that a night
+/// without one is a gap that is seen.
+fn strip(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    const DAYS: i64 = 30;
+    if area.height < 2 || app.backups().is_empty() {
+        return;
+    }
+    let zone = app.settings.zone;
+    let g = canvas.theme.glyphs;
+    let now = app.moment.now;
+    let made: Vec<_> = app
+        .backups()
+        .iter()
+        .map(|backup| (zone.format(backup.at, "%F"), backup))
+        .collect();
+    let y = area.y + 1;
+    let mut x = area.x + 2;
+    x += canvas.put(x, y, area.width, "last 30 days ", Role::Dim);
+    for ago in (0..DAYS).rev() {
+        let day = zone.format(now - chrono::Duration::days(ago), "%F");
+        let best = made
+            .iter()
+            .filter(|(on, _)| *on == day)
+            .map(|(_, backup)| worth(backup))
+            .max();
+        let (glyph, role) = match best {
+            Some(Worth::Verified) => (g.ok_deep, Role::Good),
+            Some(Worth::Complete) => (g.ok_listed, Role::Good),
+            Some(Worth::Part) => (g.warning, Role::Warning),
+            Some(Worth::Damaged) => (g.corrupt, Role::Critical),
+            None => (g.separator, Role::Dim),
+        };
+        x += canvas.put(x, y, area.right().saturating_sub(x), glyph, role);
+    }
+    for (glyph, role, word) in [
+        (g.ok_deep, Role::Good, "verified"),
+        (g.ok_listed, Role::Good, "complete"),
+        (g.warning, Role::Warning, "part"),
+        (g.corrupt, Role::Critical, "damaged"),
+    ] {
+        let room = area.right().saturating_sub(x + 2);
+        if usize::from(room) < word.len() + 2 {
+            break;
+        }
+        x += 2 + canvas.put(x + 2, y, room, glyph, role);
+        x += canvas.put(x, y, room, &format!(" {word}"), Role::Dim);
+    }
+}
+
+/// What a backup is good for, least first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    Damaged,
+    Part,
+    Complete,
+    Verified,
+}
+
+fn worth(backup: &BackupView) -> Worth {
+    match backup.state {
+        BackupState::Complete => match backup.verified {
+            Some(verified) if !verified.ok => Worth::Damaged,
+            // A part is never called the whole.
+            Some(v) if v.level == Level::Deep && v.percent >= 100 => Worth::Verified,
+            Some(_) | None => Worth::Complete,
+        },
+        BackupState::Damaged => Worth::Damaged,
+        BackupState::Unsealed
+        | BackupState::Partial
+        | BackupState::Running
+        | BackupState::Interrupted => Worth::Part,
     }
 }
 

@@ -277,8 +277,19 @@ fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
         .filter(|v| !v.state.is_readable())
         .map(|v| &*v.label)
         .collect();
+    // "ok" means at a level: how much of the store nobody has read is said beside it.
+    let table = &app.data.table;
+    let unread = table.copies_all.saturating_sub(table.copies_read);
+    let depth = match (table.copies_all, unread) {
+        (0, _) => None,
+        (_, 0) => Some(("every copy was read".to_owned(), Role::Dim)),
+        (all, _) => {
+            let words = format!("{} of {} copies never read", count(unread), count(all));
+            Some((words, Role::Dim))
+        }
+    };
     // A state a line where there is room, else two.
-    let room = rows.saturating_sub(usize::from(!away.is_empty()));
+    let room = rows.saturating_sub(usize::from(!away.is_empty()) + usize::from(depth.is_some()));
     let per_line = if pieces.len() <= room { 1 } else { 2 };
     let mut lines: Lines = pieces.chunks(per_line).map(<[Piece]>::to_vec).collect();
     if !away.is_empty() {
@@ -292,6 +303,11 @@ fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
             format!("not readable: {}", away.join(" "))
         };
         lines.insert(0, one(words, Role::Critical));
+    }
+    // What is wrong comes before what was not looked at.
+    lines.truncate(rows);
+    if lines.len() < rows {
+        lines.extend(depth.map(|(words, role)| one(words, role)));
     }
     lines
 }

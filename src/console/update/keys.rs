@@ -70,6 +70,10 @@ pub(super) fn replied(app: &mut App, reply: Reply) -> Vec<Command> {
             app.dialog = None;
             vec![command]
         }
+        Reply::Copy(text) => {
+            app.dialog = None;
+            actions::sent(app, text)
+        }
         Reply::Wait(command) => vec![command],
         Reply::AsOf(when) => {
             match report::when::parse(&when, app.moment.now, app.settings.zone) {

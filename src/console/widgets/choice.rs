@@ -7,7 +7,6 @@ use super::Reply;
 use crate::{
     console::{
         canvas::{Canvas, centred},
-        message::Command,
         text,
         theme::Role,
     },
@@ -19,7 +18,7 @@ use crate::{
 pub enum Follow {
     Stay,
     Plan(Intent),
-    Do(Command),
+    Copy(String),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +47,7 @@ impl Choice {
             KeyCode::Enter => match self.options.get(self.selected) {
                 None | Some((.., Follow::Stay)) => Reply::Close,
                 Some((.., Follow::Plan(intent))) => Reply::Plan(intent.clone()),
-                Some((.., Follow::Do(command))) => Reply::Do(command.clone()),
+                Some((.., Follow::Copy(text))) => Reply::Copy(text.clone()),
             },
             _ => Reply::Stay,
         }

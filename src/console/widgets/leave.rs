@@ -66,7 +66,7 @@ impl LeaveDialog {
         let more = u16::from(jobs > shown);
         let rows = u16::try_from(shown).unwrap_or(0) + more;
         let width = 76.min(screen.width.saturating_sub(4));
-        let area = centred(screen, width, rows + 10);
+        let area = centred(screen, width, rows + 9);
         let title = report::plural(jobs as u64, "job is running", "jobs are running");
         let inner = canvas.frame(area, &title, Role::Warning);
         let mut y = inner.y;
@@ -107,7 +107,7 @@ impl LeaveDialog {
             (
                 Self::Pause,
                 "Pause and quit",
-                "plans stop at a safe point within 2 s and can be resumed (r); others start anew",
+                "plans stop at a safe point within 2 s, r resumes; others start anew",
             ),
         ] {
             let at = line(canvas, &format!("  {name}"), Role::Title);

@@ -48,6 +48,8 @@ pub enum Reply {
     Plan(Intent),
     /// Close, then do this.
     Do(Command),
+    /// Close, then hand this to the terminal.
+    Copy(String),
     /// The dialog stays and waits for what the command brings.
     Wait(Command),
     /// Select the version that was current then.
