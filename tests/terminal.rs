@@ -249,12 +249,12 @@ fn an_operator_looks_backs_up_and_restores() {
         .collect();
     // Enter alone is Cancel.
     s.press("\r");
-    s.wait("the dialog closed", |screen| !screen.contains("Cancel"));
+    s.wait("the dialog closed", |screen| !screen.contains("─ plan "));
     s.press("R");
     s.see("Cancel");
     s.press(&word);
     s.press("\r");
-    s.wait("the dialog closed", |screen| !screen.contains("Cancel"));
+    s.wait("the dialog closed", |screen| !screen.contains("─ plan "));
     s.press("7");
     s.wait("the restore's end", |screen| {
         let ended = |line: &str| line.contains("done") || line.contains("partial");
@@ -393,7 +393,7 @@ fn a_disk_that_died_is_replaced_repaired_and_counts_again() {
     let offered = s.see("admit");
     assert!(offered.contains("repair volume p2.2") && offered.contains("Cancel"));
     s.press("\t\r");
-    s.wait("the dialog closed", |screen| !screen.contains("Cancel"));
+    s.wait("the dialog closed", |screen| !screen.contains("─ plan "));
     s.wait("nothing is wrong any more", |screen| {
         !screen.contains("p2.2 is") && screen.contains("0 findings")
             || screen.contains("nothing needs you")
@@ -432,7 +432,8 @@ fn what_a_restore_replaced_comes_back_by_undo() {
             .collect();
         s.press(&word);
         s.press("\r");
-        s.wait("the dialog closed", |screen| !screen.contains("Cancel"));
+        // While the job begins the dialog is still there, without its buttons.
+        s.wait("the dialog closed", |screen| !screen.contains("─ plan "));
     };
     s.press("R");
     confirm(&mut s);
