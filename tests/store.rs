@@ -435,3 +435,26 @@ fn a_name_that_is_not_utf8_is_a_full_artifact() {
     assert_eq!(listed["artifacts"][0]["name_hex"], "636166e9");
     f.run(&["--name-hex", "inspect", "636166e9"]).exits(0);
 }
+
+#[test]
+fn what_vanished_from_every_volume_is_missed_and_comes_back_from_a_backup() {
+    let f = Fixture::grid(1, 2);
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    f.run(&["put", "other", "--text", "y"]).exits(0);
+    f.run(&["backup", "create"]).exits(0);
+    f.run(&["rm", "other", "--yes"]).exits(0);
+    for disk in ["a", "b"] {
+        fs::remove_file(f.path(&format!("{disk}/p1/doc.maif"))).unwrap();
+    }
+    let status = f.run(&["status", "--json"]).exits(1).json();
+    let findings = status["findings"].as_array().unwrap();
+    // Removed on purpose is not vanished.
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0]["kind"], "vanished");
+    assert_eq!(findings[0]["subject"], "doc");
+    let remedy = findings[0]["remedy"].as_str().unwrap();
+    let words: Vec<&str> = remedy.split(' ').skip(1).chain(["--yes"]).collect();
+    f.run(&words).exits(0);
+    assert_eq!(texts(&f, "doc"), json!(["x"]));
+    f.run(&["status"]).exits(0);
+}

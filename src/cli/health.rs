@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Exit, args::Scrub, progress};
 use crate::{
-    backup::{self, BackupState},
+    backup::{self, BackupState, KnownNames},
     journal::read,
     report,
     store::{Access, Store, StoreError, config::Role, lease::watch::Observer},
@@ -26,11 +26,15 @@ fn take(
     let mut names = names;
     names.sort();
     let id = store.id().unwrap_or_default();
+    let mut known = KnownNames::default();
+    if let Some(config) = &store.config().backup {
+        known.refresh(&backup::list(&config.directory)?, store.clock().now());
+    }
     let mut scope = Scope {
         level,
         names,
+        known: known.list(),
         checked: Checked::load(id),
-        ..Scope::default()
     };
     let mut survey = progress::shown(context, |task| survey::survey(store, &scope, task))?;
     if level == Level::Deep {

@@ -25,7 +25,7 @@ use crate::{
         self,
         unplanned::{BackupJob, BackupWork},
     },
-    backup::{self, BackupList, BackupView},
+    backup::{self, BackupList, BackupView, KnownNames},
     journal::{JobList, JobState, JobView},
     maif::{self, BlockType, Reader, Verification},
     plan::{Intent, LayoutChange, Plan},
@@ -55,6 +55,8 @@ struct Memory {
     /// The backups and jobs that the findings are about.
     shown: (Vec<BackupView>, Vec<JobView>),
     survey: Option<Arc<Survey>>,
+    /// What the newest backup holds.
+    known: KnownNames,
 }
 
 /// The engine of one open store.
@@ -315,8 +317,14 @@ impl Backend for Live {
         let mut survey = match previous {
             Some(previous) if !changed => (*previous).clone(),
             previous => {
+                let known = {
+                    let mut memory = lock(&self.memory);
+                    memory.known.refresh(&backups, store.clock().now());
+                    memory.known.list()
+                };
                 let scope = Scope {
                     level: Level::Quick,
+                    known,
                     checked: Checked::load(store.id().unwrap_or_default()),
                     ..Scope::default()
                 };
