@@ -142,6 +142,11 @@ pub enum Command {
         #[command(subcommand)]
         command: BackupCommand,
     },
+    /// The artifacts that this host keeps at hand
+    Cache {
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// Run a command holding an artifact's lock
     Lock(Lock),
     /// Who may write, where hosts share the store
@@ -375,6 +380,29 @@ pub struct Lock {
     /// The command and its arguments
     #[arg(last = true, required = true)]
     pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// The same as `get`: from the cache when the store holds just that
+    Get {
+        name: String,
+        /// A file instead of standard output
+        #[arg(short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Fetch it from the store again
+    Refresh { name: String },
+    /// Forget it
+    Invalidate { name: String },
+    /// How much is cached
+    Status,
+    /// Forget everything
+    Clear {
+        /// Accepted for scripts; nothing is lost, so it does not ask
+        #[arg(long, hide = true)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

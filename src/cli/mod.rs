@@ -3,6 +3,7 @@
 mod args;
 mod artifacts;
 mod backups;
+mod cache;
 mod child;
 mod confirm;
 mod console;
@@ -95,6 +96,7 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         Some(Command::Jobs { command }) => plans::jobs(&context, command.as_ref()),
         Some(Command::Demo(demo)) => demo::demo(&context, demo),
         Some(Command::Backup { command }) => backups::backup(&context, command),
+        Some(Command::Cache { command }) => cache::cache(&context, command),
         Some(Command::Lease { command }) => lease::lease(&context, command),
         Some(Command::Lock(lock)) => artifacts::lock(&context, lock),
         Some(Command::Config { command }) => setup::config(&context, *command),
