@@ -56,7 +56,12 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Starts a put that stops itself at a point, and waits until it has.
 fn stopped_put(f: &Fixture, host: &str, name: &str, point: &str) -> Child {
-    let child = on(f, host, &["put", name, "--text", host, "--json"])
+    stopped(on(f, host, &["put", name, "--text", host, "--json"]), point)
+}
+
+/// Starts a command that stops itself at a point, and waits until it has.
+fn stopped(mut command: Command, point: &str) -> Child {
+    let child = command
         .env("MAIFDECK_FAULT", format!("{point}=stop"))
         .spawn()
         .unwrap();
@@ -226,6 +231,37 @@ fn a_leader_stopped_inside_a_commit_blocks_until_it_is_ended() {
     assert_eq!(stopped.wait().unwrap().code(), None, "it was killed");
     run(&f, "ops-2", &["put", "doc", "--text", "y"]).exits(0);
     assert_eq!(status(&f, "ops-3", &[])["state"], "free");
+}
+
+#[test]
+fn a_job_that_was_overtaken_between_two_steps_changes_nothing_more_and_resumes() {
+    let f = leased(3, "600ms");
+    for name in ["d1", "d2", "d3"] {
+        run(&f, "ops-1", &["put", name, "--text", name]).exits(0);
+        fs::remove_file(f.path(&format!("b/p1/{name}.maif"))).unwrap();
+    }
+    let mended = || {
+        ["d1", "d2", "d3"]
+            .iter()
+            .filter(|name| f.path(&format!("b/p1/{name}.maif")).exists())
+            .count()
+    };
+    let job = stopped(
+        on(&f, "ops-1", &["replicas", "repair", "--yes", "--json"]),
+        "apply.step-done",
+    );
+    assert_eq!(mended(), 1);
+    run(&f, "ops-2", &["put", "other", "--text", "y"]).exits(0);
+    signal(&job, rustix::process::Signal::CONT);
+    let ended: Run = job.wait_with_output().unwrap().into();
+    let ended = ended.exits(3);
+    assert_eq!(ended.json()["error"]["kind"], "lease_lost");
+    assert_eq!(mended(), 1);
+    let jobs = run(&f, "ops-1", &["jobs", "--json"]).exits(0).json();
+    assert_eq!(jobs["jobs"][0]["state"], "interrupted");
+    let id = jobs["jobs"][0]["id"].as_str().unwrap();
+    run(&f, "ops-1", &["jobs", "resume", id]).exits(0);
+    assert_eq!(mended(), 3);
 }
 
 #[test]

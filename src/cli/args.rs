@@ -132,6 +132,15 @@ pub enum Command {
     /// What was done, newest first
     #[command(args_conflicts_with_subcommands = true)]
     Jobs {
+        /// Who changed what: single changes too
+        #[arg(long)]
+        audit: bool,
+        /// Only since this time (2026-03-11T18:00), day, or so long ago (24h)
+        #[arg(long, value_name = "T", requires = "audit")]
+        since: Option<String>,
+        /// Only changes of this artifact
+        #[arg(requires = "audit")]
+        name: Option<String>,
         #[command(subcommand)]
         command: Option<JobsCommand>,
     },

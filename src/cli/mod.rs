@@ -2,6 +2,7 @@
 
 mod args;
 mod artifacts;
+mod audit;
 mod backups;
 mod cache;
 mod child;
@@ -93,7 +94,13 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
             health::replicas(&context, names, (*level).into(), false)
         }
         Some(Command::Apply { plan, confirm }) => plans::apply(&context, plan, *confirm),
-        Some(Command::Jobs { command }) => plans::jobs(&context, command.as_ref()),
+        Some(Command::Jobs {
+            audit: true,
+            since,
+            name,
+            ..
+        }) => audit::audit(&context, since.as_deref(), name.as_deref()),
+        Some(Command::Jobs { command, .. }) => plans::jobs(&context, command.as_ref()),
         Some(Command::Demo(demo)) => demo::demo(&context, demo),
         Some(Command::Backup { command }) => backups::backup(&context, command),
         Some(Command::Cache { command }) => cache::cache(&context, command),

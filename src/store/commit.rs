@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
+    audit,
     error::StoreError,
     grid::{Slot, Store, not_usable},
     hold, lease,
@@ -42,6 +43,8 @@ pub struct Committed {
     /// The id under which the predecessor was archived; `None` when there was nothing to archive.
     pub version: Option<VersionId>,
     pub copies: Vec<CopyOutcome>,
+    /// The lease it was made under; `None` when leases are off.
+    pub epoch: Option<lease::Epoch>,
 }
 
 impl Committed {
@@ -66,17 +69,23 @@ impl Store {
         condition: Condition,
         guard: Guard<'_>,
     ) -> Result<Committed, StoreError> {
-        let change = self.begin(name, guard)?;
-        change.require(condition)?;
-        let record = change.next_record()?;
-        let staged = change.stage_all(source, sha256, record);
-        change.finish(staged, record.generation)
+        let result = self.begin(name, guard).and_then(|change| {
+            change.require(condition)?;
+            let record = change.next_record()?;
+            let staged = change.stage_all(source, sha256, record);
+            change.finish(staged, record.generation)
+        });
+        audit::note(self, "put", name, &result);
+        result
     }
 
     /// Archives the current copy and marks the artifact removed.
     pub fn remove(&self, name: &ArtifactName, guard: Guard<'_>) -> Result<Committed, StoreError> {
-        let change = self.begin(name, guard)?;
-        change.remove_all()
+        let result = self
+            .begin(name, guard)
+            .and_then(|change| change.remove_all());
+        audit::note(self, "remove", name, &result);
+        result
     }
 
     /// Locks the artifact on every replica that can be written and looks at what is there.
@@ -457,6 +466,7 @@ impl Change<'_> {
             generation,
             version,
             copies,
+            epoch: self.lead.epoch(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! The grid: partitions × replicas, and what is done to single artifacts.
 
+pub mod audit;
 pub mod cache;
 pub mod commit;
 pub mod config;

@@ -106,6 +106,9 @@ pub fn acquire(
     watch: &mut Watch,
 ) -> Result<Tenure, StoreError> {
     let slot = control(store)?;
+    if !slot.is_writable() {
+        return Err(not_usable(slot));
+    }
     require_trust(slot)?;
     let control = &slot.volume;
     let mut pause = Duration::from_millis(2);
