@@ -312,7 +312,8 @@ fn of_hosts_that_start_at_once_each_epoch_has_one_leader() {
         "echo \"begin $MAIFDECK_LEASE\" >> {0}; echo \"end $MAIFDECK_LEASE\" >> {0}",
         log.display()
     );
-    let rounds = 25;
+    // `MAIFDECK_ROUNDS=200` for more of it.
+    let rounds = std::env::var("MAIFDECK_ROUNDS").map_or(25, |rounds| rounds.parse().unwrap());
     for _ in 0..rounds {
         let arguments = [
             "lease",
@@ -340,7 +341,7 @@ fn of_hosts_that_start_at_once_each_epoch_has_one_leader() {
     for pair in lines.chunks(2) {
         let (begin, end) = (pair[0].strip_prefix("begin "), pair[1].strip_prefix("end "));
         assert_eq!(begin, end, "two leaders at once: {pair:?}");
-        let epoch: u64 = begin.unwrap().split(':').next().unwrap().parse().unwrap();
+        let epoch: u64 = begin.unwrap().split(':').nth(1).unwrap().parse().unwrap();
         assert!(epoch > before, "epoch {epoch} after {before}");
         before = epoch;
     }
@@ -362,11 +363,36 @@ fn a_volume_that_saw_a_greater_epoch_refuses_the_commit() {
     );
     let refused = run(&f, "ops-1", &["lease", "hold", "--", "sh", "-c", &script]).exits(3);
     assert!(refused.stderr.contains("epoch 900"), "{refused:?}");
+    // Nor does a command write under a lease that its parent lost so long ago that it is swept.
+    let script = format!(
+        "rm {}/a/p1/.maifdeck/lease/*; {us} put doc --text y",
+        f.path("").display()
+    );
+    let refused = run(&f, "ops-1", &["lease", "hold", "--", "sh", "-c", &script]).exits(3);
+    assert!(refused.stderr.contains("lost the lease"), "{refused:?}");
     // A new lease begins after everything that left a trace, also where the control is new.
     fs::remove_dir_all(f.path("a/p1/.maifdeck/lease")).unwrap();
     fs::remove_file(f.path("a/p1/.maifdeck/lease.lock")).unwrap();
     run(&f, "ops-1", &["put", "doc", "--text", "y"]).exits(0);
     assert_eq!(status(&f, "ops-1", &[])["epoch"], 901);
+}
+
+#[test]
+fn leases_are_refused_where_the_probe_found_no_working_locks() {
+    let f = leased(1, "10s");
+    let mark = f.path("a/p1/.maifdeck/volume.toml");
+    let text = fs::read_to_string(&mark).unwrap();
+    fs::write(&mark, text.replace("flock = true", "flock = false")).unwrap();
+    let refused = run(&f, "ops-1", &["put", "doc", "--text", "x", "--json"]).exits(3);
+    assert_eq!(refused.json()["error"]["kind"], "lease_untrusted");
+    assert!(
+        refused.stderr.contains("flock does not exclude"),
+        "{refused:?}"
+    );
+    let seen = status(&f, "ops-1", &[]);
+    assert_eq!(seen["state"], "unknown");
+    assert!(seen["problem"].as_str().unwrap().contains("flock"));
+    run(&f, "ops-1", &["get", "doc"]).exits(5);
 }
 
 #[test]
