@@ -141,3 +141,110 @@ print('ready', flush=True)
         1
     );
 }
+
+/// One increment after another, each under the lock: by a sketch, which saves in place, or by
+/// `maifdeck put` inside `maifdeck lock`. Prints what it replaced.
+const INCREMENT: &str = r"
+import fcntl, json, os, random, subprocess, sys
+us, store, scratch, kind, rounds = sys.argv[1:6]
+names = sys.argv[6:]
+def run(*arguments, cwd=store):
+    return subprocess.run([us, *arguments], cwd=cwd, check=True, stdout=subprocess.PIPE).stdout
+def value(what):
+    return int(json.loads(run('inspect', what, '--text', '--json'))['texts'][0])
+if kind == 'inside':
+    name = names[0]
+    old = value(name)
+    run('put', name, '--text', str(old + 1))
+    print('ours', name, old, flush=True)
+    sys.exit()
+print('ready', flush=True)
+sys.stdin.readline()
+for n in range(int(rounds)):
+    name = random.choice(names)
+    if kind == 'ours':
+        sys.stdout.flush()
+        subprocess.run([us, 'lock', name, '--', sys.executable, '-c', open(scratch).read(),
+            us, store, scratch, 'inside', '0', name], cwd=store, check=True)
+        continue
+    path = os.path.join(store, 'a/p1', name + '.maif')
+    with open(path + '.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        old = value(path)
+        run('put', 'x', '--text', str(old + 1), cwd=scratch)
+        data = open(os.path.join(scratch, 'a/p1/x.maif'), 'rb').read()
+        with open(path, 'wb') as f:
+            f.write(data)
+        print('theirs', name, old, flush=True)
+";
+
+#[test]
+fn increments_of_eight_processes_under_the_lock_lose_nothing() {
+    const ROUNDS: usize = 5;
+    let f = Fixture::grid(1, 1);
+    let names = ["n1", "n2", "n3"];
+    for name in names {
+        f.run(&["put", name, "--text", "0"]).exits(0);
+    }
+    fs::write(f.path("increment.py"), INCREMENT).unwrap();
+    let us = env!("CARGO_BIN_EXE_maifdeck");
+    let rounds = ROUNDS.to_string();
+    let scratch: Vec<Fixture> = (0..4).map(|_| Fixture::grid(1, 1)).collect();
+    let mut workers = Vec::new();
+    for n in 0..8 {
+        let (kind, place) = match scratch.get(n) {
+            Some(scratch) => ("theirs", scratch.path("")),
+            None => ("ours", f.path("increment.py")),
+        };
+        let store = f.path("");
+        let mut arguments = vec![us, store.to_str().unwrap(), place.to_str().unwrap()];
+        arguments.extend([kind, &rounds]);
+        arguments.extend(names);
+        workers.push(python(INCREMENT, &arguments));
+    }
+    for worker in &mut workers {
+        worker.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    }
+    // What a reader without a lock is given is whole, whoever is saving.
+    while workers.iter_mut().any(|w| w.try_wait().unwrap().is_none()) {
+        let out = f.path("out");
+        f.run(&["get", "n1", "-o", out.to_str().unwrap()]).exits(0);
+        f.run(&["verify", out.to_str().unwrap()]).exits(0);
+    }
+    let mut replaced: Vec<(bool, String, u64)> = Vec::new();
+    for worker in workers {
+        let output = worker.wait_with_output().unwrap();
+        assert!(output.status.success());
+        for line in String::from_utf8(output.stdout).unwrap().lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let [kind, name, old] = words[..] else {
+                panic!("{line}")
+            };
+            replaced.push((kind == "ours", name.to_owned(), old.parse().unwrap()));
+        }
+    }
+    assert_eq!(replaced.len(), 8 * ROUNDS);
+    let text = |arguments: &[&str]| -> u64 {
+        let run = f.run(arguments).exits(0).json();
+        run["texts"][0].as_str().unwrap().parse().unwrap()
+    };
+    for name in names {
+        let made = replaced.iter().filter(|(_, n, _)| n == name).count();
+        let now = text(&["inspect", name, "--text", "--json"]);
+        assert_eq!(now, made as u64, "an update of {name} was lost");
+        // Each value that one of our puts replaced is a version; a sketch archives nothing.
+        let versions = f.run(&["versions", name, "--json"]).exits(0).json();
+        let kept: Vec<u64> = versions["versions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|version| {
+                let id = version["id"].as_str().unwrap();
+                text(&["inspect", name, "--version", id, "--text", "--json"])
+            })
+            .collect();
+        for (ours, _, old) in replaced.iter().filter(|(_, n, _)| n == name) {
+            assert!(!ours || kept.contains(old), "{old} of {name} is not kept");
+        }
+    }
+}

@@ -56,7 +56,12 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Starts a put that stops itself at a point, and waits until it has.
 fn stopped_put(f: &Fixture, host: &str, name: &str, point: &str) -> Child {
-    let child = on(f, host, &["put", name, "--text", host, "--json"])
+    stopped(on(f, host, &["put", name, "--text", host, "--json"]), point)
+}
+
+/// Starts a command that stops itself at a point, and waits until it has.
+fn stopped(mut command: Command, point: &str) -> Child {
+    let child = command
         .env("MAIFDECK_FAULT", format!("{point}=stop"))
         .spawn()
         .unwrap();
@@ -229,6 +234,39 @@ fn a_leader_stopped_inside_a_commit_blocks_until_it_is_ended() {
 }
 
 #[test]
+fn a_job_that_was_overtaken_between_two_batches_changes_nothing_more_and_resumes() {
+    let f = leased(3, "600ms");
+    for name in ["d1", "d2", "d3"] {
+        run(&f, "ops-1", &["put", name, "--text", "first"]).exits(0);
+        run(&f, "ops-1", &["put", name, "--text", "second"]).exits(0);
+        fs::remove_file(f.path(&format!("b/p1/{name}.maif"))).unwrap();
+    }
+    fs::remove_dir_all(f.path("b/p1/versions")).unwrap();
+    // Copies are one batch, versions the next.
+    let mended = || {
+        let versions = fs::read_dir(f.path("b/p1/versions"));
+        versions.map_or(0, Iterator::count)
+    };
+    let job = stopped(
+        on(&f, "ops-1", &["replicas", "repair", "--yes", "--json"]),
+        "apply.batch-done",
+    );
+    assert_eq!(mended(), 0);
+    assert!(f.path("b/p1/d3.maif").exists());
+    run(&f, "ops-2", &["put", "other", "--text", "y"]).exits(0);
+    signal(&job, rustix::process::Signal::CONT);
+    let ended: Run = job.wait_with_output().unwrap().into();
+    let ended = ended.exits(3);
+    assert_eq!(ended.json()["error"]["kind"], "lease_lost");
+    assert_eq!(mended(), 0);
+    let jobs = run(&f, "ops-1", &["jobs", "--json"]).exits(0).json();
+    assert_eq!(jobs["jobs"][0]["state"], "interrupted");
+    let id = jobs["jobs"][0]["id"].as_str().unwrap();
+    run(&f, "ops-1", &["jobs", "resume", id]).exits(0);
+    assert_eq!(mended(), 3);
+}
+
+#[test]
 fn a_leader_that_went_on_inside_its_commit_ends_it_before_anyone_else_leads() {
     let f = leased(1, "600ms");
     let stopped = stopped_put(&f, "ops-1", "doc", "commit.inside");
@@ -276,7 +314,8 @@ fn of_hosts_that_start_at_once_each_epoch_has_one_leader() {
         "echo \"begin $MAIFDECK_LEASE\" >> {0}; echo \"end $MAIFDECK_LEASE\" >> {0}",
         log.display()
     );
-    let rounds = 25;
+    // `MAIFDECK_ROUNDS=200` for more of it.
+    let rounds = std::env::var("MAIFDECK_ROUNDS").map_or(25, |rounds| rounds.parse().unwrap());
     for _ in 0..rounds {
         let arguments = [
             "lease",
@@ -304,7 +343,7 @@ fn of_hosts_that_start_at_once_each_epoch_has_one_leader() {
     for pair in lines.chunks(2) {
         let (begin, end) = (pair[0].strip_prefix("begin "), pair[1].strip_prefix("end "));
         assert_eq!(begin, end, "two leaders at once: {pair:?}");
-        let epoch: u64 = begin.unwrap().split(':').next().unwrap().parse().unwrap();
+        let epoch: u64 = begin.unwrap().split(':').nth(1).unwrap().parse().unwrap();
         assert!(epoch > before, "epoch {epoch} after {before}");
         before = epoch;
     }
@@ -326,11 +365,36 @@ fn a_volume_that_saw_a_greater_epoch_refuses_the_commit() {
     );
     let refused = run(&f, "ops-1", &["lease", "hold", "--", "sh", "-c", &script]).exits(3);
     assert!(refused.stderr.contains("epoch 900"), "{refused:?}");
+    // Nor does a command write under a lease that its parent lost so long ago that it is swept.
+    let script = format!(
+        "rm {}/a/p1/.maifdeck/lease/*; {us} put doc --text y",
+        f.path("").display()
+    );
+    let refused = run(&f, "ops-1", &["lease", "hold", "--", "sh", "-c", &script]).exits(3);
+    assert!(refused.stderr.contains("lost the lease"), "{refused:?}");
     // A new lease begins after everything that left a trace, also where the control is new.
     fs::remove_dir_all(f.path("a/p1/.maifdeck/lease")).unwrap();
     fs::remove_file(f.path("a/p1/.maifdeck/lease.lock")).unwrap();
     run(&f, "ops-1", &["put", "doc", "--text", "y"]).exits(0);
     assert_eq!(status(&f, "ops-1", &[])["epoch"], 901);
+}
+
+#[test]
+fn leases_are_refused_where_the_probe_found_no_working_locks() {
+    let f = leased(1, "10s");
+    let mark = f.path("a/p1/.maifdeck/volume.toml");
+    let text = fs::read_to_string(&mark).unwrap();
+    fs::write(&mark, text.replace("flock = true", "flock = false")).unwrap();
+    let refused = run(&f, "ops-1", &["put", "doc", "--text", "x", "--json"]).exits(3);
+    assert_eq!(refused.json()["error"]["kind"], "lease_untrusted");
+    assert!(
+        refused.stderr.contains("flock does not exclude"),
+        "{refused:?}"
+    );
+    let seen = status(&f, "ops-1", &[]);
+    assert_eq!(seen["state"], "unknown");
+    assert!(seen["problem"].as_str().unwrap().contains("flock"));
+    run(&f, "ops-1", &["get", "doc"]).exits(5);
 }
 
 #[test]

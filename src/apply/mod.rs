@@ -63,6 +63,8 @@ impl Job {
             // Ended before or between its steps: the journal says so, whatever else fails.
             let state = match error {
                 StoreError::Cancelled(_) => JobState::Cancelled,
+                // Another host leads now; what is left can be resumed when it no longer does.
+                StoreError::Lease(_) => JobState::Interrupted,
                 _ => JobState::Failed,
             };
             let bytes = task.snapshot().bytes_done;
@@ -91,7 +93,7 @@ pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
         id: job_id(store)?,
         intent: plan.intent.word().to_owned(),
         title: plan.intent.title(),
-        actor: actor(),
+        actor: actor_under(&lead),
         started: store.clock().now(),
         plan_id: Some(plan.id.to_string()),
         steps: plan.steps.len() as u64,
@@ -133,7 +135,7 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
     let held = keep_out(store, &plan)?;
     let journal = Journal::resume(store, &view.id)?;
     journal.note(&Event::Resumed {
-        actor: actor(),
+        actor: actor_under(&lead),
         at: store.clock().now(),
     })?;
     Ok(Job {
@@ -243,6 +245,14 @@ pub fn actor() -> Actor {
         user: lock::user(),
         host: lock::host(),
         pid: std::process::id(),
+        epoch: None,
+    }
+}
+
+fn actor_under(lead: &lease::Lead) -> Actor {
+    Actor {
+        epoch: lead.epoch().map(|epoch| epoch.0),
+        ..actor()
     }
 }
 

@@ -139,6 +139,15 @@ pub enum Command {
     /// What was done, newest first
     #[command(args_conflicts_with_subcommands = true)]
     Jobs {
+        /// Who changed what: single changes too
+        #[arg(long)]
+        audit: bool,
+        /// Only since this time (2026-03-11T18:00), day, or so long ago (24h)
+        #[arg(long, value_name = "T", requires = "audit")]
+        since: Option<String>,
+        /// Only changes of this artifact
+        #[arg(requires = "audit")]
+        name: Option<String>,
         #[command(subcommand)]
         command: Option<JobsCommand>,
     },
@@ -158,6 +167,11 @@ pub enum Command {
     Trash {
         #[command(subcommand)]
         command: TrashCommand,
+    },
+    /// The artifacts that this host keeps at hand
+    Cache {
+        #[command(subcommand)]
+        command: CacheCommand,
     },
     /// Run a command holding an artifact's lock
     Lock(Lock),
@@ -447,6 +461,29 @@ pub struct Lock {
     /// The command and its arguments
     #[arg(last = true, required = true)]
     pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// The same as `get`: from the cache when the store holds just that
+    Get {
+        name: String,
+        /// A file instead of standard output
+        #[arg(short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Fetch it from the store again
+    Refresh { name: String },
+    /// Forget it
+    Invalidate { name: String },
+    /// How much is cached
+    Status,
+    /// Forget everything
+    Clear {
+        /// Accepted for scripts; nothing is lost, so it does not ask
+        #[arg(long, hide = true)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,9 @@
 //! Commands on single artifacts, and the lists of them.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 
@@ -18,6 +21,7 @@ use crate::{
     report::{self, stamp},
     store::{
         Slot, Store, StoreError,
+        cache::Origin,
         commit::{Committed, Condition, PutRequest},
         fetch, hold, lease,
         peek::Peek,
@@ -119,9 +123,57 @@ fn report_change(context: &Context<'_>, committed: &Committed, verb: &str) -> u8
 pub fn get(context: &Context<'_>, get: &Get) -> Result<u8, StoreError> {
     let store = context.open(false)?;
     let name = context.name(&get.name)?;
-    let fetched = fetch_any(&store, &name, get.version.as_deref())?;
-    if let Some(path) = &get.output {
-        fetch::deliver(&fetched, path)?;
+    match get.version.as_deref() {
+        None => deliver_current(context, &store, &name, get.output.as_deref()),
+        version => {
+            let fetched = fetch_any(&store, &name, version)?;
+            deliver(
+                context,
+                &name,
+                &fetched,
+                &Origin::Store,
+                get.output.as_deref(),
+            )
+        }
+    }
+}
+
+/// Gives the current copy, from the cache where that is as good.
+pub fn deliver_current(
+    context: &Context<'_>,
+    store: &Store,
+    name: &ArtifactName,
+    output: Option<&Path>,
+) -> Result<u8, StoreError> {
+    let (fetched, origin) = store.get(name)?;
+    if let Origin::Stale { why } = &origin {
+        context.output.say(&format!(
+            "stale: {why}; this is the copy that was cached last"
+        ));
+    }
+    deliver(context, name, &fetched, &origin, output)
+}
+
+fn deliver(
+    context: &Context<'_>,
+    name: &ArtifactName,
+    fetched: &fetch::Fetched,
+    origin: &Origin,
+    output: Option<&Path>,
+) -> Result<u8, StoreError> {
+    if let Some(path) = output {
+        fetch::deliver(fetched, path)?;
+        if context.output.is_json() {
+            context.output.json(json!({
+                "name": name.json(),
+                "file": path.to_string_lossy(),
+                "size": fetched.verification.size,
+                "sha256": fetched.verification.sha256,
+                "from": fetched.volume,
+                "cached": *origin != Origin::Store,
+                "stale": matches!(origin, Origin::Stale { .. }),
+            }));
+        }
         context.output.say(&format!(
             "{} from {}, verified, in {}",
             report::size(fetched.verification.size),
@@ -481,7 +533,7 @@ pub fn lock(context: &Context<'_>, lock: &Lock) -> Result<u8, StoreError> {
         .inheritable(&name, mode)
         .map_err(|error| StoreError::Failed(format!("cannot hand the lock on: {error}")))?;
     let mut environment = vec![(hold::INHERITED, descriptors)];
-    environment.extend(lead.lend().map(|lent| (lease::gate::LENT, lent)));
+    environment.extend(lead.lend(&store).map(|lent| (lease::gate::LENT, lent)));
     let code = child::run(&lock.command, &environment)?;
     drop(held);
     Ok(code)

@@ -2,9 +2,11 @@
 
 mod args;
 mod artifacts;
+mod audit;
 mod backup_args;
 mod backup_look;
 mod backups;
+mod cache;
 mod child;
 mod confirm;
 mod console;
@@ -100,11 +102,18 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         }
         Some(Command::Scrub(scrub)) => health::scrub(&context, scrub),
         Some(Command::Apply { plan, confirm }) => plans::apply(&context, plan, *confirm),
-        Some(Command::Jobs { command }) => plans::jobs(&context, command.as_ref()),
+        Some(Command::Jobs {
+            audit: true,
+            since,
+            name,
+            ..
+        }) => audit::audit(&context, since.as_deref(), name.as_deref()),
+        Some(Command::Jobs { command, .. }) => plans::jobs(&context, command.as_ref()),
         Some(Command::Demo(demo)) => demo::demo(&context, demo),
         Some(Command::Backup { command }) => backups::backup(&context, command),
         Some(Command::Volume { command }) => volumes::volume(&context, command),
         Some(Command::Trash { command }) => volumes::trash(&context, command),
+        Some(Command::Cache { command }) => cache::cache(&context, command),
         Some(Command::Lease { command }) => lease::lease(&context, command),
         Some(Command::Lock(lock)) => artifacts::lock(&context, lock),
         Some(Command::Config { command }) => setup::config(&context, *command),

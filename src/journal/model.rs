@@ -36,6 +36,9 @@ pub struct Actor {
     pub user: String,
     pub host: String,
     pub pid: u32,
+    /// The lease it ran under; `None` when leases are off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
 }
 
 /// One job in the list.

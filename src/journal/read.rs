@@ -271,6 +271,33 @@ pub fn list(store: &Store) -> Vec<JobView> {
     JobList::default().refresh(store)
 }
 
+/// The whole journals, plans included, in no order: for what the list does not tell.
+pub fn records(store: &Store) -> Vec<Record> {
+    let ours = store.slots().iter().filter(|slot| slot.is_ours());
+    let pending: Vec<_> = ours
+        .map(|slot| {
+            slot.volume.start(Lane::Bulk, |dir, pulse| {
+                let mut records = Vec::new();
+                for path in newest(&dir.own("journal"))? {
+                    records.extend(read(&path)?);
+                    pulse.beat();
+                }
+                Ok(records)
+            })
+        })
+        .collect();
+    pending
+        .into_iter()
+        .filter_map(|pending| {
+            pending
+                .wait()
+                .inspect_err(|error| tracing::warn!(%error, "a journal cannot be read"))
+                .ok()
+        })
+        .flatten()
+        .collect()
+}
+
 /// One job; the id may be shortened as long as it is unique.
 pub fn find(store: &Store, id: &str) -> Result<Record, StoreError> {
     let mut found = Vec::new();

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    audit,
     batch::{self, Batches},
     change::{Change, NextRecord},
     error::StoreError,
@@ -48,6 +49,8 @@ pub struct Committed {
     /// The id under which the predecessor was archived; `None` when there was nothing to archive.
     pub version: Option<VersionId>,
     pub copies: Vec<CopyOutcome>,
+    /// The lease it was made under; `None` when leases are off.
+    pub epoch: Option<lease::Epoch>,
 }
 
 impl Committed {
@@ -84,9 +87,12 @@ impl Store {
     /// Makes a new current copy, durable file by file.
     pub fn put(&self, write: PutRequest<'_>) -> Result<Committed, StoreError> {
         let name = write.name.clone();
-        self.put_each(vec![write], Durable::Now)
+        let result = self
+            .put_each(vec![write], Durable::Now)
             .pop()
-            .unwrap_or_else(|| Err(StoreError::Failed(format!("{name} was not written"))))
+            .unwrap_or_else(|| Err(StoreError::Failed(format!("{name} was not written"))));
+        audit::note(self, "put", &name, &result);
+        result
     }
 
     /// Makes many new current copies, durable together; an answer each, in the same order. Their
@@ -141,6 +147,12 @@ impl Store {
 
     /// Archives the current copy and marks the artifact removed.
     pub fn remove(&self, name: &ArtifactName, guard: Guard<'_>) -> Result<Committed, StoreError> {
+        let result = self.remove_all(name, guard);
+        audit::note(self, "remove", name, &result);
+        result
+    }
+
+    fn remove_all(&self, name: &ArtifactName, guard: Guard<'_>) -> Result<Committed, StoreError> {
         let change = self.begin(name, guard)?;
         if !change.exists() {
             return Err(StoreError::NotFound {
@@ -230,6 +242,7 @@ impl Change<'_> {
             generation,
             version,
             copies,
+            epoch: self.lead.epoch(),
         })
     }
 }

@@ -461,6 +461,12 @@ impl Config {
                 "volume_timeout must be positive, console.refresh at least 100ms".to_owned(),
             ));
         }
+        if self.leader.ttl < SECOND / 10 || self.leader.barrier_timeout.is_zero() {
+            return Err((
+                "ttl",
+                "leader.ttl must be at least 100ms, leader.barrier_timeout positive".to_owned(),
+            ));
+        }
         if let Some(backup) = &self.backup
             && backup.directory.as_os_str().is_empty()
         {

@@ -296,8 +296,15 @@ pub fn spool() -> Result<NamedTempFile, StoreError> {
     })
 }
 
-/// Writes verified bytes to a file of the user's, in one step.
+/// Writes verified bytes to a file of the user's, in one step. What is there and no regular file (a
+/// device, a pipe) is written to, never replaced.
 pub fn deliver(fetched: &Fetched, to: &std::path::Path) -> Result<(), StoreError> {
+    if fs::metadata(to).is_ok_and(|there| !there.is_file()) {
+        let mut source = fs::File::open(fetched.file.path()).at("open", fetched.file.path())?;
+        let mut target = fs::File::options().write(true).open(to).at("open", to)?;
+        std::io::copy(&mut source, &mut target).at("write", to)?;
+        return Ok(());
+    }
     let parent = to
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())

@@ -4,7 +4,6 @@
 //! `store.lock` shared on their home's volumes; what changes the whole store holds it exclusive.
 
 use std::{
-    fs::File,
     os::{fd::AsRawFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
     time::Duration,
@@ -17,7 +16,8 @@ use super::{
 use crate::volume::{ArtifactName, At, Lock, LockMode, dir::OWN};
 
 /// `$MAIFDECK_LOCK_FDS`, set by `maifdeck lock` for what it runs: for each lock
-/// `<name in hex>:<x or s>:<fd>,<fd>…` (exclusive or shared), a `;` between two.
+/// `<name in hex>:<x or s>:<pid>:<fd>,<fd>…` (exclusive or shared), a `;` between two. The pid is
+/// that of the `lock` process: programs in between may close the descriptors (Python does).
 pub const INHERITED: &str = "MAIFDECK_LOCK_FDS";
 
 /// Held locks; dropping gives them back.
@@ -51,8 +51,9 @@ impl Held {
             LockMode::Shared => "s",
         };
         let ours = format!(
-            "{}:{mode}:{}",
+            "{}:{mode}:{}:{}",
             hex::encode(name.as_bytes()),
+            std::process::id(),
             descriptors.join(",")
         );
         Ok(match std::env::var(INHERITED) {
@@ -164,17 +165,14 @@ fn take(
     }
 }
 
-/// How a parent holds this lock file for us: the variable names the artifact, and one of its
-/// descriptors is really open on that file.
+/// How a process around us holds this lock file for us: the variable names the artifact, and one
+/// of its descriptors is really open on that file, here or in that process.
 fn inherited(name: &ArtifactName, path: &Path) -> Option<LockMode> {
     let value = std::env::var(INHERITED).ok()?;
     let expected = std::fs::metadata(path).ok()?;
-    let is_this = |descriptor: &str| {
-        descriptor.parse::<u32>().is_ok_and(|descriptor| {
-            File::open(format!("/proc/self/fd/{descriptor}"))
-                .and_then(|file| file.metadata())
-                .is_ok_and(|m| (m.dev(), m.ino()) == (expected.dev(), expected.ino()))
-        })
+    let is_this = |process: &str, descriptor: u32| {
+        std::fs::metadata(format!("/proc/{process}/fd/{descriptor}"))
+            .is_ok_and(|m| (m.dev(), m.ino()) == (expected.dev(), expected.ino()))
     };
     value.split(';').find_map(|entry| {
         let mut parts = entry.split(':');
@@ -184,7 +182,15 @@ fn inherited(name: &ArtifactName, path: &Path) -> Option<LockMode> {
             "s" => LockMode::Shared,
             _ => return None,
         };
-        let held = owner == hex::encode(name.as_bytes()) && parts.next()?.split(',').any(is_this);
+        let holder: u32 = parts.next()?.parse().ok()?;
+        let held = owner == hex::encode(name.as_bytes())
+            && parts
+                .next()?
+                .split(',')
+                .filter_map(|descriptor| descriptor.parse().ok())
+                .any(|descriptor| {
+                    is_this("self", descriptor) || is_this(&holder.to_string(), descriptor)
+                });
         held.then_some(mode)
     })
 }

@@ -1,6 +1,8 @@
 //! The grid: partitions × replicas, and what is done to single artifacts.
 
+pub mod audit;
 pub mod batch;
+pub mod cache;
 mod change;
 pub mod commit;
 pub mod config;

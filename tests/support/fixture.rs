@@ -285,6 +285,7 @@ fn actor() -> Actor {
         user: "ops".to_owned(),
         host: "ops-1".to_owned(),
         pid: 4711,
+        epoch: None,
     }
 }
 

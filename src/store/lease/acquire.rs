@@ -106,6 +106,9 @@ pub fn acquire(
     watch: &mut Watch,
 ) -> Result<Tenure, StoreError> {
     let slot = control(store)?;
+    if !slot.is_writable() {
+        return Err(not_usable(slot));
+    }
     require_trust(slot)?;
     let control = &slot.volume;
     let mut pause = Duration::from_millis(2);
@@ -210,7 +213,10 @@ fn lead(store: &Store, control: &Arc<Volume>, holder: Holder) -> Result<Tenure, 
                 return Ok(Some(in_lock));
             }
             file::write_lock(dir, &file, ours)?;
-            file::sweep(dir, ours)?;
+            if let Err(error) = file::sweep(dir, ours) {
+                // It costs room, nothing else; the next leader tries again.
+                tracing::warn!(%error, "old lease files stay");
+            }
             Ok(Some(ours))
         })?;
         match led {

@@ -5,6 +5,9 @@
 //!     <control>/.maifdeck/lease.lock                the number of the leader, under flock(2)
 //!     <volume>/.maifdeck/epoch                      the greatest epoch that committed there
 //!
+//! Only the last two fence, so only they are synced: nobody led an epoch whose other files a crash
+//! took away, or everybody sees its counter stand still.
+//!
 //! Numbers are written in place, in as many bytes as before and in one call, and read through a
 //! descriptor opened for the purpose: on NFS that is what makes another client's word be seen.
 
@@ -117,12 +120,10 @@ pub fn read_holder(dir: &Dir, epoch: Epoch) -> Result<Option<Holder>, VolumeErro
     }
 }
 
-/// Tries to win an epoch: put if absent. The file is complete and durable before it has its name.
+/// Tries to win an epoch: put if absent. The file is complete before it has its name.
 pub fn claim(dir: &Dir, holder: &Holder) -> Result<bool, VolumeError> {
     let directory = directory(dir);
-    if fs::create_dir(&directory).is_ok() {
-        sync_directory(&dir.path().join(OWN))?;
-    }
+    fs::create_dir_all(&directory).at("create", &directory)?;
     let target = holder_path(dir, holder.epoch);
     let temporary = directory.join(format!("{}-{}.tmp", holder.epoch.digits(), holder.nonce));
     let won = (|| {
@@ -131,7 +132,7 @@ pub fn claim(dir: &Dir, holder: &Holder) -> Result<bool, VolumeError> {
             .at("write", &temporary)?;
         let mut file = File::create(&temporary).at("create", &temporary)?;
         file.write_all(&text).at("write", &temporary)?;
-        file.sync_all().at("sync", &temporary)?;
+        drop(file);
         match fs::hard_link(&temporary, &target) {
             Ok(()) => Ok(true),
             // A retransmitted NFS request may find its own link: the nonce tells.
@@ -146,9 +147,6 @@ pub fn claim(dir: &Dir, holder: &Holder) -> Result<bool, VolumeError> {
     })();
     // The leader's next sweep takes what stays behind.
     let _ = fs::remove_file(&temporary);
-    if matches!(won, Ok(true)) {
-        sync_directory(&directory)?;
-    }
     won
 }
 
@@ -167,8 +165,7 @@ pub fn write_beat(dir: &Dir, epoch: Epoch, beat: Beat) -> Result<(), VolumeError
         .truncate(false)
         .open(&path)
         .at("open", &path)?;
-    file.write_all_at(text.as_bytes(), 0).at("write", &path)?;
-    file.sync_data().at("sync", &path)
+    file.write_all_at(text.as_bytes(), 0).at("write", &path)
 }
 
 fn read_beat(dir: &Dir, epoch: Epoch) -> Result<Beat, VolumeError> {
@@ -257,7 +254,20 @@ pub fn volume_epoch(dir: &Dir) -> Result<Epoch, VolumeError> {
 pub fn raise(dir: &Dir, ours: Epoch) -> Result<Epoch, VolumeError> {
     let found = volume_epoch(dir)?;
     if found < ours {
-        dir.write_own("epoch", format!("{}\n", ours.digits()).as_bytes())?;
+        let path = dir.own("epoch");
+        let is_new = !path.exists();
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .at("open", &path)?;
+        let text = format!("{}\n", ours.digits());
+        file.write_all_at(text.as_bytes(), 0).at("write", &path)?;
+        file.sync_data().at("sync", &path)?;
+        if is_new {
+            sync_directory(&dir.path().join(OWN))?;
+        }
     }
     Ok(found)
 }

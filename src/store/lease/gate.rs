@@ -14,7 +14,7 @@ use std::{
 use super::{
     acquire::{self, Patience},
     file,
-    holder::{Purpose, Tenure},
+    holder::{Holder, Purpose, Tenure},
     model::{self, Epoch, Watch},
 };
 use crate::{
@@ -25,7 +25,8 @@ use crate::{
     volume::{Lane, LockMode, Volume, fault},
 };
 
-/// `$MAIFDECK_LEASE`: `<epoch>:<nonce>`, set by `lease hold` and `lock` for what they run.
+/// `$MAIFDECK_LEASE`: `<store id>:<epoch>:<nonce>`, set by `lease hold` and `lock` for what they
+/// run.
 pub const LENT: &str = "MAIFDECK_LEASE";
 
 /// Which lease this process has. All clones of a [`Store`] share it.
@@ -113,22 +114,39 @@ fn overtaken(store: &Store, tenure: &Tenure) -> Result<StoreError, StoreError> {
     Ok(acquire::lost(control, tenure.epoch(), newest)?.into())
 }
 
+/// The variable's value that lends this holder's lease.
+pub fn lent_value(store: &Store, holder: &Holder) -> String {
+    format!(
+        "{}:{}:{}",
+        store.id().unwrap_or_default(),
+        holder.epoch,
+        holder.nonce
+    )
+}
+
 /// The lease that a parent lent, when the variable is about this store.
 fn lent(store: &Store) -> Result<Option<Tenure>, StoreError> {
     let Ok(value) = std::env::var(LENT) else {
         return Ok(None);
     };
-    let Some((epoch, nonce)) = value.split_once(':') else {
+    let mut parts = value.split(':');
+    let (Some(id), Some(Ok(epoch)), Some(nonce)) =
+        (parts.next(), parts.next().map(str::parse), parts.next())
+    else {
         return Ok(None);
     };
-    let Ok(epoch) = epoch.parse().map(Epoch) else {
+    if Some(id) != store.id() {
         return Ok(None);
-    };
+    }
     let control = &acquire::control(store)?.volume;
-    let holder = control.run(Lane::Short, move |dir, _| file::read_holder(dir, epoch))?;
-    Ok(holder
-        .filter(|holder| holder.nonce == nonce)
-        .map(|holder| Tenure::lent(control, holder)))
+    let ours = Epoch(epoch);
+    let holder = control.run(Lane::Short, move |dir, _| file::read_holder(dir, ours))?;
+    if let Some(holder) = holder.filter(|holder| holder.nonce == nonce) {
+        return Ok(Some(Tenure::lent(control, holder)));
+    }
+    // Swept: it was lost long ago, and whoever runs us counts on it still.
+    let newest = control.run(Lane::Short, |dir, _| file::newest(dir))?;
+    Err(acquire::lost(control, ours, newest.unwrap_or_default())?.into())
 }
 
 impl Lead {
@@ -144,9 +162,9 @@ impl Lead {
     }
 
     /// What `$MAIFDECK_LEASE` has to be for a child to write under this lease.
-    pub fn lend(&self) -> Option<String> {
+    pub fn lend(&self, store: &Store) -> Option<String> {
         let tenure = self.tenure.as_ref()?;
-        Some(format!("{}:{}", tenure.epoch(), tenure.holder().nonce))
+        Some(lent_value(store, tenure.holder()))
     }
 
     /// The gate: what is staged is durable, nothing is renamed yet. Refuses when another host has

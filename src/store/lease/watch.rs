@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     acquire, file,
-    gate::LENT,
+    gate::{LENT, lent_value},
     holder::Holder,
     model::{Beat, Epoch, Standing, Watch},
 };
@@ -167,6 +167,5 @@ fn is_mine(store: &Store, holder: &Holder) -> bool {
         .seat()
         .current()
         .is_some_and(|tenure| tenure.holder().nonce == holder.nonce);
-    ours || std::env::var(LENT)
-        .is_ok_and(|value| value == format!("{}:{}", holder.epoch, holder.nonce))
+    ours || std::env::var(LENT).is_ok_and(|value| value == lent_value(store, holder))
 }

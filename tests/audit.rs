@@ -1,0 +1,77 @@
+//! Who changed what: single changes and jobs, told by `jobs --audit`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::Fixture;
+
+fn audit(f: &Fixture, more: &[&str]) -> Vec<Value> {
+    let mut arguments = vec!["jobs", "--audit", "--json"];
+    arguments.extend(more);
+    let document = f.run(&arguments).exits(0).json();
+    document["audit"].as_array().unwrap().clone()
+}
+
+#[test]
+fn single_changes_and_jobs_are_told_with_who_what_when_and_how_it_ended() {
+    let f = Fixture::empty();
+    f.run(&["init", "--leases", "--partition", "p1=a,b,c"])
+        .exits(0);
+    f.command(&["put", "doc", "--text", "one"])
+        .env("USER", "ada")
+        .env("MAIFDECK_HOST", "ops-1")
+        .output()
+        .unwrap();
+    f.run(&["put", "doc", "--text", "x", "--if-generation", "9"])
+        .exits(3);
+    f.run(&["put", "other", "--text", "two"]).exits(0);
+    fs::remove_file(f.path("b/doc.maif")).unwrap();
+    f.run(&["replicas", "repair", "--yes"]).exits(0);
+    f.run(&["rm", "doc", "--yes"]).exits(0);
+
+    let all = audit(&f, &[]);
+    let intents: Vec<&str> = all.iter().map(|e| e["intent"].as_str().unwrap()).collect();
+    assert_eq!(intents, ["remove", "repair", "put", "put"], "{all:#?}");
+    let first = all.last().unwrap();
+    assert_eq!(
+        (
+            &first["user"],
+            &first["host"],
+            &first["epoch"],
+            &first["result"]
+        ),
+        (&"ada".into(), &"ops-1".into(), &1.into(), &"done".into())
+    );
+    assert!(all[1]["plan"].is_string() && all[1]["epoch"].is_number());
+    assert_eq!(audit(&f, &["doc"]).len(), 3);
+    assert_eq!(audit(&f, &["--since", "2020-01-01"]).len(), 4);
+    assert_eq!(audit(&f, &["--since", "0s"]).len(), 0);
+    f.run(&["jobs", "--audit", "--since", "long ago"]).exits(2);
+    f.run(&["jobs", "doc"]).exits(2);
+    let words = f.run(&["jobs", "--audit", "doc"]).exits(0).text();
+    assert!(words.contains("ada@ops-1 pid"), "{words}");
+}
+
+#[test]
+fn the_audit_is_the_union_over_volumes_and_a_failure_to_write_it_fails_nothing() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "one"]).exits(0);
+    fs::rename(f.path("a"), f.path("away")).unwrap();
+    f.run(&["put", "doc", "--text", "two"]).exits(4);
+    fs::rename(f.path("away"), f.path("a")).unwrap();
+    let all = audit(&f, &["doc"]);
+    let results: Vec<&str> = all.iter().map(|e| e["result"].as_str().unwrap()).collect();
+    assert_eq!(results, ["partial", "done"]);
+    // A line that a crash cut is left out; a journal that cannot be written stops nobody.
+    let path = f.path("a/p1/.maifdeck/journal/audit.ndjson");
+    fs::write(&path, "{\"at\":").unwrap();
+    assert_eq!(audit(&f, &[]).len(), 1);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    f.run(&["replicas", "repair", "--yes"]).code.unwrap();
+    f.run(&["put", "doc", "--text", "three"]).exits(0);
+}

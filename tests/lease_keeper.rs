@@ -1,0 +1,143 @@
+//! The console's side of the lease, through the engine.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use maifdeck::{
+    clock::SystemClock,
+    store::{
+        Access, Config, Store, StoreError,
+        commit::{Committed, Condition, PutRequest},
+        lease::{Keeper, LeaseState},
+        prepare::{Input, prepare},
+    },
+    volume::ArtifactName,
+};
+use support::Fixture;
+
+fn leased() -> Fixture {
+    let f = Fixture::empty();
+    f.run(&["init", "--leases", "--partition", "p1=a"]).exits(0);
+    f.configure("leader", "ttl = \"1s\"");
+    f
+}
+
+fn open(f: &Fixture, access: Access) -> Store {
+    let config = Config::read(Path::new(&f.path("maifdeck.toml"))).unwrap();
+    Store::open(Arc::new(config), SystemClock::shared(), access)
+}
+
+fn put(store: &Store, name: &str) -> Result<Committed, StoreError> {
+    let texts = ["x".to_owned()];
+    let sign = &store.config().sign;
+    let prepared = prepare(Input::Texts(&texts), sign, store.clock().as_ref()).unwrap();
+    store.put(PutRequest {
+        name: &ArtifactName::new(name).unwrap(),
+        source: prepared.file.path(),
+        sha256: prepared.sha256,
+        condition: Condition::Always,
+        guard: &|_| Ok(()),
+    })
+}
+
+#[track_caller]
+fn until(keeper: &Keeper, what: &str, condition: impl Fn(&Keeper) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition(keeper) {
+        assert!(Instant::now() < deadline, "{what}: {:?}", keeper.status());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn an_open_console_leads_until_it_steps_down_or_is_overtaken() {
+    let f = leased();
+    let store = open(&f, Access::Write);
+    let keeper = Keeper::open(&store, true);
+    until(&keeper, "leads", |k| k.status().mine);
+    let epoch = keeper.status().epoch;
+    assert_eq!(keeper.status().words(), "held here, epoch 1");
+    // What this process writes, also after a look at the volumes anew, is under this lease.
+    put(&store, "a").unwrap();
+    put(&store.reopened(), "b").unwrap();
+    until(&keeper, "beats", |k| k.status().alive);
+    assert_eq!(keeper.status().epoch, epoch);
+    f.run(&["put", "c", "--text", "x"]).exits(3);
+
+    keeper.step_down();
+    until(&keeper, "is free", |k| k.status().state == LeaseState::Free);
+    f.run(&["put", "c", "--text", "x"]).exits(0);
+    until(&keeper, "stays away", |k| {
+        k.status().epoch.is_some_and(|e| e.0 == 2)
+    });
+    assert!(!keeper.status().mine);
+
+    keeper.take_over().unwrap();
+    until(&keeper, "leads again", |k| k.status().mine);
+    f.run(&["lease", "steal", "--yes"]).exits(0);
+    until(&keeper, "knows that it lost", |k| k.note().is_some());
+    assert!(keeper.note().unwrap().starts_with("the lease was taken"));
+    assert!(!keeper.status().mine, "what was taken is not fought for");
+    drop(keeper);
+    put(&store, "d").unwrap();
+}
+
+#[test]
+fn a_console_that_may_not_write_only_watches() {
+    let f = leased();
+    let store = open(&f, Access::ReadOnly);
+    let keeper = Keeper::open(&store, true);
+    until(&keeper, "sees", |k| k.status().state == LeaseState::Free);
+    assert!(keeper.take_over().is_err());
+    assert!(!f.path("a/.maifdeck/lease").exists());
+}
+
+#[test]
+fn a_console_gives_the_lease_back_when_it_closes() {
+    let f = leased();
+    let store = open(&f, Access::Write);
+    let keeper = Keeper::open(&store, true);
+    until(&keeper, "leads", |k| k.status().mine);
+    drop(keeper);
+    let status = f.run(&["lease", "status", "--json"]).exits(0).json();
+    assert_eq!(status["state"], "free");
+}
+
+/// A measurement: `cargo test --release --test lease_keeper -- --ignored`, on a quiet machine.
+#[test]
+#[ignore = "a measurement, for a quiet machine"]
+fn a_put_under_a_held_lease_costs_at_most_15_percent_more() {
+    let stores = [false, true].map(|leases| {
+        let f = Fixture::empty();
+        let mut arguments = vec!["init", "--partition", "p1=a,b,c"];
+        if leases {
+            arguments.push("--leases");
+        }
+        f.run(&arguments).exits(0);
+        let store = open(&f, Access::Write);
+        (f, store)
+    });
+    let keeper = Keeper::open(&stores[1].1, true);
+    until(&keeper, "leads", |k| k.status().mine);
+    let mut took = [Vec::new(), Vec::new()];
+    for n in 0..400 {
+        for ((_, store), took) in stores.iter().zip(&mut took) {
+            let began = Instant::now();
+            put(store, &format!("doc-{n}")).unwrap();
+            took.push(began.elapsed());
+        }
+    }
+    let [without, with] = took.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    println!("median put: {without:?} without a lease, {with:?} with one");
+    assert!(with.as_secs_f64() <= without.as_secs_f64() * 1.15);
+}
