@@ -16,6 +16,7 @@ mod layout;
 pub mod live;
 mod marks;
 pub mod message;
+mod opening;
 mod panes;
 pub mod rows;
 mod run;
@@ -30,4 +31,5 @@ mod when;
 pub mod widgets;
 
 pub use backend::Backend;
-pub use run::{Color, ConsoleError, Options, open, open_first};
+pub use opening::Open;
+pub use run::{Color, ConsoleError, Options, open, open_first, open_later};

@@ -23,6 +23,7 @@ use super::{
     input,
     keymap::{Keymap, KeymapError},
     message::{Command, Message, Moment},
+    opening::{self, Open},
     setup::{self, End, Founder},
     terminal::Terminal,
     text,
@@ -79,6 +80,8 @@ pub enum ConsoleError {
     Keys(#[from] KeymapError),
     #[error("the console needs a terminal: {0}")]
     Terminal(#[from] io::Error),
+    #[error("a part of the engine failed: {0}; see the log")]
+    Engine(String),
 }
 
 /// Messages that may wait; a stuck screen makes the senders wait, not the memory grow.
@@ -91,6 +94,11 @@ pub fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8, ConsoleEr
     start(Start::Store(backend), options)
 }
 
+/// Takes the terminal over at once and opens the store meanwhile. Returns as [`open`] does.
+pub fn open_later(open: Open, options: Options) -> Result<u8, ConsoleError> {
+    start(Start::Later(open), options)
+}
+
 /// Opens the guided setup, and the console on the store that it made. Returns as [`open`] does.
 pub fn open_first(founder: Arc<dyn Founder>, options: Options) -> Result<u8, ConsoleError> {
     start(Start::Setup(founder), options)
@@ -99,6 +107,7 @@ pub fn open_first(founder: Arc<dyn Founder>, options: Options) -> Result<u8, Con
 /// What the terminal is taken over for.
 enum Start {
     Store(Arc<dyn Backend>),
+    Later(Open),
     Setup(Arc<dyn Founder>),
 }
 
@@ -110,16 +119,21 @@ fn start(start: Start, options: Options) -> Result<u8, ConsoleError> {
     let mut terminal = Terminal::enter(options.mouse)?;
     let (sender, mut receiver) = channel(CHANNEL);
     input::listen(&sender)?;
-    Ok(runtime.block_on(async move {
-        let backend = match start {
-            Start::Store(backend) => backend,
-            Start::Setup(founder) => {
-                let theme = settings.theme;
-                match setup::run(&founder, theme, &mut terminal, &mut receiver, &sender).await {
-                    End::Open(backend) => backend,
-                    End::Leave(code) => return code,
-                }
+    runtime.block_on(async move {
+        let theme = settings.theme;
+        let end = match start {
+            Start::Store(backend) => End::Open(backend, Vec::new()),
+            Start::Later(open) => {
+                opening::wait(open, theme, &mut terminal, &mut receiver, &sender).await
             }
+            Start::Setup(founder) => {
+                setup::run(&founder, theme, &mut terminal, &mut receiver, &sender).await
+            }
+        };
+        let (backend, ahead) = match end {
+            End::Open(backend, ahead) => (backend, ahead),
+            End::Leave(code) => return Ok(code),
+            End::Failed(why) => return Err(ConsoleError::Engine(why)),
         };
         let store = backend.store();
         let moment = Moment {
@@ -135,14 +149,14 @@ fn start(start: Start, options: Options) -> Result<u8, ConsoleError> {
             opened: Instant::now(),
             rest: None,
         };
-        let (code, left) = console.run(receiver).await;
+        let (code, left) = console.run(receiver, ahead).await;
         // The terminal is the shell's again by now. Where these words cannot go nobody reads them.
         let mut out = io::stderr().lock();
         for line in left {
             let _ = writeln!(out, "{line}");
         }
-        code
-    }))
+        Ok(code)
+    })
 }
 
 fn settings(options: &Options) -> Result<Settings, ConsoleError> {
@@ -194,8 +208,11 @@ struct Console {
 }
 
 impl Console {
-    async fn run(mut self, mut messages: Receiver<Message>) -> Left {
+    async fn run(mut self, mut messages: Receiver<Message>, ahead: Vec<Message>) -> Left {
         let mut commands = begin(&mut self.app);
+        for message in ahead {
+            commands.extend(update(&mut self.app, message));
+        }
         let mut next_tick = Instant::now();
         loop {
             for command in commands.drain(..) {
