@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     io::{self, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc as std_mpsc},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     app::{App, Settings},
-    backend::{Backend, RunningJob},
+    backend::Backend,
     execute::execute,
     input,
     keymap::{Keymap, KeymapError},
@@ -26,9 +26,8 @@ use super::{
     opening::{self, Open},
     setup::{self, End, Founder},
     terminal::Terminal,
-    text,
     theme::{Theme, ThemeName},
-    update::{REST, begin, update},
+    update::{begin, update},
     view,
 };
 use crate::{clock::SharedClock, report::Zone, volume::ArtifactName};
@@ -194,12 +193,12 @@ enum Flow {
 }
 
 /// The exit code, and what is said on the shell's screen about jobs that were left.
-type Left = (u8, Vec<String>);
+pub(super) type Left = (u8, Vec<String>);
 
-struct Console {
-    app: App,
-    backend: Arc<dyn Backend>,
-    terminal: Terminal,
+pub(super) struct Console {
+    pub(super) app: App,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) terminal: Terminal,
     sender: Sender<Message>,
     clock: SharedClock,
     opened: Instant,
@@ -339,87 +338,6 @@ impl Console {
             tracing::error!(%error, "no thread for an engine call");
             drop(self.sender.try_send(Message::Panicked(error.to_string())));
         }
-    }
-
-    /// Jobs pause, locks and lease are given back, the shell has the terminal; then all comes back.
-    fn suspend(&mut self) -> io::Result<()> {
-        let tasks: Vec<_> = self
-            .app
-            .running
-            .iter()
-            .map(|running| running.job.task.clone())
-            .filter(|task| !task.snapshot().paused)
-            .collect();
-        self.bring_to_rest();
-        let result = self.terminal.suspend();
-        self.backend.wake();
-        for task in tasks {
-            task.resume();
-        }
-        self.app.size = Terminal::size();
-        result
-    }
-
-    /// Pauses our jobs and gives the engine a moment to come to a safe point. Returns where those
-    /// that can be resumed keep their journals.
-    fn bring_to_rest(&self) -> Vec<String> {
-        let jobs: Vec<_> = self.app.running.iter().map(|r| r.job.clone()).collect();
-        for job in &jobs {
-            job.task.pause();
-        }
-        let backend = Arc::clone(&self.backend);
-        let (done, rested) = std_mpsc::channel();
-        let spawned = thread::Builder::new()
-            .name("rest".to_owned())
-            .spawn(move || {
-                let began = Instant::now();
-                backend.rest(REST);
-                settle(&jobs, REST.saturating_sub(began.elapsed()) * 3 / 4);
-                let lines = jobs
-                    .iter()
-                    .filter(|job| job.done.borrow().is_none())
-                    .filter_map(|job| Some((job, backend.journal(&job.id)?)))
-                    .map(|(job, path)| {
-                        let title = text::clean(&job.title);
-                        format!("left: {title}; its journal: {}", text::clean(&path))
-                    })
-                    .collect();
-                let _ = done.send(lines);
-            });
-        if spawned.is_err() {
-            return Vec::new();
-        }
-        rested.recv_timeout(REST).unwrap_or_default()
-    }
-
-    fn hang_up(&self) -> Left {
-        Terminal::abandon();
-        self.bring_to_rest();
-        // Nobody is there to be told.
-        (129, Vec::new())
-    }
-}
-
-/// Waits until paused jobs stand still: each has ended, or counted nothing for a while. One that is
-/// deep in a slow write is cut off as by a crash, which its journal is made for.
-fn settle(jobs: &[RunningJob], within: Duration) {
-    const STILL: Duration = Duration::from_millis(150);
-    let began = Instant::now();
-    let mut moved = began;
-    let mut before = Vec::new();
-    while began.elapsed() < within && moved.elapsed() < STILL {
-        let now: Vec<_> = jobs
-            .iter()
-            .filter(|job| job.done.borrow().is_none())
-            .map(|job| job.task.snapshot())
-            .collect();
-        if now.is_empty() {
-            return;
-        }
-        if now != before {
-            (moved, before) = (Instant::now(), now);
-        }
-        thread::sleep(Duration::from_millis(20));
     }
 }
 
