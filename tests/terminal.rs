@@ -519,6 +519,12 @@ fn leaving_does_not_wait_for_a_volume_that_hangs() {
     std::fs::remove_file(&mark).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&mark).status();
     assert!(made.unwrap().success());
+    // The screen is there at once, and so is the way out.
+    let mut s = Session::open(&f, &[], 30, 140);
+    s.see("opening the store");
+    s.press("q");
+    assert_eq!(s.end(), 0);
+    s.is_restored();
     let mut s = Session::open(&f, &[], 30, 140);
     s.see("p1.3 is unreachable");
     let asked = Instant::now();

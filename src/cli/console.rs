@@ -9,30 +9,33 @@ use super::{
 use crate::{
     clock::SystemClock,
     console::{
-        self, Options,
+        self, Backend, Options,
         live::Live,
         setup::{Founder, LiveFounder},
     },
     demo::Demo,
-    store::{ConfigError, Store, StoreError, config::ConsoleConfig},
+    store::{Access, Config, ConfigError, Store, StoreError, config::ConsoleConfig},
 };
 
 /// `maifdeck` without a command.
 pub fn open(context: &Context<'_>) -> Result<u8, StoreError> {
-    let store = match context.open(false) {
+    let located = match context.environment().locate(false) {
         // Someone who sits before it can be asked; a script gets the places that were searched.
-        Err(StoreError::Config(ConfigError::None { searched }))
-            if is_possible() && !context.global.read_only =>
-        {
+        Err(ConfigError::None { searched }) if is_possible() && !context.global.read_only => {
             return first_run(context, searched);
         }
-        opened => opened?,
+        located => located?,
     };
-    let file = context.environment().locate(false)?.file.map_or_else(
-        || "the embedded default".to_owned(),
-        |file| super::shown(&file),
-    );
-    run(context.global, store, file)
+    let shown = located
+        .file
+        .as_deref()
+        .map_or_else(|| "the embedded default".to_owned(), super::shown);
+    let access = if context.global.read_only {
+        Access::ReadOnly
+    } else {
+        Access::Write
+    };
+    run(context.global, located.config, access, shown)
 }
 
 /// No store is configured: the guided setup.
@@ -56,17 +59,27 @@ pub fn is_possible() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// Opens it on this store.
-pub fn run(global: &Global, store: Store, config: String) -> Result<u8, StoreError> {
+/// Opens it on the store of this configuration; `shown` is where that came from.
+pub fn run(
+    global: &Global,
+    config: Config,
+    access: Access,
+    shown: String,
+) -> Result<u8, StoreError> {
     if !is_possible() {
         return Err(StoreError::Usage(
             "the console needs a terminal; `maifdeck status` says the same in words".to_owned(),
         ));
     }
     let _log = super::log::start(global, true)?;
-    let options = options(&store.config().console, global.color);
-    let backend = Arc::new(Live::new(store, config));
-    console::open(backend, options).map_err(|error| StoreError::Usage(error.to_string()))
+    let options = options(&config.console, global.color);
+    // A volume that hangs keeps the store from opening until its deadline, but not the screen.
+    let open = move || -> Arc<dyn Backend> {
+        let store = Store::open(Arc::new(config), SystemClock::shared(), access);
+        Arc::new(Live::new(store, shown))
+    };
+    console::open_later(Box::new(open), options)
+        .map_err(|error| StoreError::Usage(error.to_string()))
 }
 
 fn options(config: &ConsoleConfig, color: Color) -> Options {

@@ -1,14 +1,12 @@
 //! `demo`: build the playground, and say where it is.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::{Context, Exit, args::Demo, shown};
 use crate::{
     clock::{Clock, SystemClock},
     demo, report,
-    store::{Access, Environment, Store, StoreError},
+    store::{Access, Environment, StoreError},
     volume::At,
 };
 
@@ -48,8 +46,8 @@ pub fn demo(context: &Context<'_>, arguments: &Demo) -> Result<u8, StoreError> {
         } else {
             Access::Write
         };
-        let store = Store::open(Arc::new(located.config), SystemClock::shared(), access);
-        let code = super::console::run(context.global, store, shown(&built.config))?;
+        let place = shown(&built.config);
+        let code = super::console::run(context.global, located.config, access, place)?;
         if arguments.keep
             && let Some(temporary) = temporary
         {

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     io::{self, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc as std_mpsc},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -18,16 +18,16 @@ use tokio::{
 
 use super::{
     app::{App, Settings},
-    backend::{Backend, RunningJob},
+    backend::Backend,
     execute::execute,
     input,
     keymap::{Keymap, KeymapError},
     message::{Command, Message, Moment},
+    opening::{self, Open},
     setup::{self, End, Founder},
     terminal::Terminal,
-    text,
     theme::{Theme, ThemeName},
-    update::{REST, begin, update},
+    update::{begin, update},
     view,
 };
 use crate::{clock::SharedClock, report::Zone, volume::ArtifactName};
@@ -79,6 +79,8 @@ pub enum ConsoleError {
     Keys(#[from] KeymapError),
     #[error("the console needs a terminal: {0}")]
     Terminal(#[from] io::Error),
+    #[error("a part of the engine failed: {0}; see the log")]
+    Engine(String),
 }
 
 /// Messages that may wait; a stuck screen makes the senders wait, not the memory grow.
@@ -91,6 +93,11 @@ pub fn open(backend: Arc<dyn Backend>, options: Options) -> Result<u8, ConsoleEr
     start(Start::Store(backend), options)
 }
 
+/// Takes the terminal over at once and opens the store meanwhile. Returns as [`open`] does.
+pub fn open_later(open: Open, options: Options) -> Result<u8, ConsoleError> {
+    start(Start::Later(open), options)
+}
+
 /// Opens the guided setup, and the console on the store that it made. Returns as [`open`] does.
 pub fn open_first(founder: Arc<dyn Founder>, options: Options) -> Result<u8, ConsoleError> {
     start(Start::Setup(founder), options)
@@ -99,6 +106,7 @@ pub fn open_first(founder: Arc<dyn Founder>, options: Options) -> Result<u8, Con
 /// What the terminal is taken over for.
 enum Start {
     Store(Arc<dyn Backend>),
+    Later(Open),
     Setup(Arc<dyn Founder>),
 }
 
@@ -110,16 +118,21 @@ fn start(start: Start, options: Options) -> Result<u8, ConsoleError> {
     let mut terminal = Terminal::enter(options.mouse)?;
     let (sender, mut receiver) = channel(CHANNEL);
     input::listen(&sender)?;
-    Ok(runtime.block_on(async move {
-        let backend = match start {
-            Start::Store(backend) => backend,
-            Start::Setup(founder) => {
-                let theme = settings.theme;
-                match setup::run(&founder, theme, &mut terminal, &mut receiver, &sender).await {
-                    End::Open(backend) => backend,
-                    End::Leave(code) => return code,
-                }
+    runtime.block_on(async move {
+        let theme = settings.theme;
+        let end = match start {
+            Start::Store(backend) => End::Open(backend, Vec::new()),
+            Start::Later(open) => {
+                opening::wait(open, theme, &mut terminal, &mut receiver, &sender).await
             }
+            Start::Setup(founder) => {
+                setup::run(&founder, theme, &mut terminal, &mut receiver, &sender).await
+            }
+        };
+        let (backend, ahead) = match end {
+            End::Open(backend, ahead) => (backend, ahead),
+            End::Leave(code) => return Ok(code),
+            End::Failed(why) => return Err(ConsoleError::Engine(why)),
         };
         let store = backend.store();
         let moment = Moment {
@@ -135,14 +148,14 @@ fn start(start: Start, options: Options) -> Result<u8, ConsoleError> {
             opened: Instant::now(),
             rest: None,
         };
-        let (code, left) = console.run(receiver).await;
+        let (code, left) = console.run(receiver, ahead).await;
         // The terminal is the shell's again by now. Where these words cannot go nobody reads them.
         let mut out = io::stderr().lock();
         for line in left {
             let _ = writeln!(out, "{line}");
         }
-        code
-    }))
+        Ok(code)
+    })
 }
 
 fn settings(options: &Options) -> Result<Settings, ConsoleError> {
@@ -180,12 +193,12 @@ enum Flow {
 }
 
 /// The exit code, and what is said on the shell's screen about jobs that were left.
-type Left = (u8, Vec<String>);
+pub(super) type Left = (u8, Vec<String>);
 
-struct Console {
-    app: App,
-    backend: Arc<dyn Backend>,
-    terminal: Terminal,
+pub(super) struct Console {
+    pub(super) app: App,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) terminal: Terminal,
     sender: Sender<Message>,
     clock: SharedClock,
     opened: Instant,
@@ -194,8 +207,11 @@ struct Console {
 }
 
 impl Console {
-    async fn run(mut self, mut messages: Receiver<Message>) -> Left {
+    async fn run(mut self, mut messages: Receiver<Message>, ahead: Vec<Message>) -> Left {
         let mut commands = begin(&mut self.app);
+        for message in ahead {
+            commands.extend(update(&mut self.app, message));
+        }
         let mut next_tick = Instant::now();
         loop {
             for command in commands.drain(..) {
@@ -327,87 +343,6 @@ impl Console {
             tracing::error!(%error, "no thread for an engine call");
             drop(self.sender.try_send(Message::Panicked(error.to_string())));
         }
-    }
-
-    /// Jobs pause, locks and lease are given back, the shell has the terminal; then all comes back.
-    fn suspend(&mut self) -> io::Result<()> {
-        let tasks: Vec<_> = self
-            .app
-            .running
-            .iter()
-            .map(|running| running.job.task.clone())
-            .filter(|task| !task.snapshot().paused)
-            .collect();
-        self.bring_to_rest();
-        let result = self.terminal.suspend();
-        self.backend.wake();
-        for task in tasks {
-            task.resume();
-        }
-        self.app.size = Terminal::size();
-        result
-    }
-
-    /// Pauses our jobs and gives the engine a moment to come to a safe point. Returns where those
-    /// that can be resumed keep their journals.
-    fn bring_to_rest(&self) -> Vec<String> {
-        let jobs: Vec<_> = self.app.running.iter().map(|r| r.job.clone()).collect();
-        for job in &jobs {
-            job.task.pause();
-        }
-        let backend = Arc::clone(&self.backend);
-        let (done, rested) = std_mpsc::channel();
-        let spawned = thread::Builder::new()
-            .name("rest".to_owned())
-            .spawn(move || {
-                let began = Instant::now();
-                backend.rest(REST);
-                settle(&jobs, REST.saturating_sub(began.elapsed()) * 3 / 4);
-                let lines = jobs
-                    .iter()
-                    .filter(|job| job.done.borrow().is_none())
-                    .filter_map(|job| Some((job, backend.journal(&job.id)?)))
-                    .map(|(job, path)| {
-                        let title = text::clean(&job.title);
-                        format!("left: {title}; its journal: {}", text::clean(&path))
-                    })
-                    .collect();
-                let _ = done.send(lines);
-            });
-        if spawned.is_err() {
-            return Vec::new();
-        }
-        rested.recv_timeout(REST).unwrap_or_default()
-    }
-
-    fn hang_up(&self) -> Left {
-        Terminal::abandon();
-        self.bring_to_rest();
-        // Nobody is there to be told.
-        (129, Vec::new())
-    }
-}
-
-/// Waits until paused jobs stand still: each has ended, or counted nothing for a while. One that is
-/// deep in a slow write is cut off as by a crash, which its journal is made for.
-fn settle(jobs: &[RunningJob], within: Duration) {
-    const STILL: Duration = Duration::from_millis(150);
-    let began = Instant::now();
-    let mut moved = began;
-    let mut before = Vec::new();
-    while began.elapsed() < within && moved.elapsed() < STILL {
-        let now: Vec<_> = jobs
-            .iter()
-            .filter(|job| job.done.borrow().is_none())
-            .map(|job| job.task.snapshot())
-            .collect();
-        if now.is_empty() {
-            return;
-        }
-        if now != before {
-            (moved, before) = (Instant::now(), now);
-        }
-        thread::sleep(Duration::from_millis(20));
     }
 }
 

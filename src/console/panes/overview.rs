@@ -284,7 +284,7 @@ fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
         (0, _) => None,
         (_, 0) => Some(("every copy was read".to_owned(), Role::Dim)),
         (all, _) => {
-            let words = format!("{} of {} copies never read", count(unread), count(all));
+            let words = format!("{} of {} never read", count(unread), count(all));
             Some((words, Role::Dim))
         }
     };

@@ -113,7 +113,8 @@ impl Columns {
         let name = list
             .width
             .saturating_sub(fixed + if with_size { 12 } else { 0 })
-            .max(8);
+            // On a wide screen the cells stay where the eye finds them, beside the name.
+            .clamp(8, 60);
         let home_at = 4 + name + 1;
         Self {
             name,

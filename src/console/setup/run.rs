@@ -17,8 +17,11 @@ use crate::console::{
 
 /// How the first run ended.
 pub enum End {
-    Open(Arc<dyn Backend>),
+    /// The store, and the keys that were pressed before it was there.
+    Open(Arc<dyn Backend>, Vec<Message>),
     Leave(u8),
+    /// The engine failed inside; in words.
+    Failed(String),
 }
 
 /// Asks until there is a store or the operator leaves.
@@ -46,7 +49,9 @@ pub async fn run(
                 size = (columns, rows);
                 Some(Ask::Redraw)
             }
-            Some(Message::Setup(Answer::Opened(Ok(backend)))) => return End::Open(backend),
+            Some(Message::Setup(Answer::Opened(Ok(backend)))) => {
+                return End::Open(backend, Vec::new());
+            }
             Some(Message::Setup(answer)) => setup.answered(answer),
             Some(Message::Panicked(what)) => setup.answered(Answer::Opened(Err(format!(
                 "a part of the engine failed: {what}; see the log"
