@@ -10,7 +10,7 @@ mod create;
 pub mod diff;
 mod durable;
 mod extract;
-pub mod find;
+mod find;
 mod history;
 pub mod manifest;
 pub mod model;
@@ -27,7 +27,7 @@ mod verify;
 
 pub use create::{BackupReport, create};
 pub use extract::{ExtractReport, extract};
-pub use find::{Holding, holdings};
+pub use find::{Holding, holdings, read_file};
 pub use manifest::{Entry, Header, Skipped};
 pub use model::{BackupId, BackupState, BackupView, Round, Verified};
 pub use seal::seal;

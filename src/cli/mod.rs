@@ -15,6 +15,8 @@ mod output;
 mod plans;
 mod progress;
 mod setup;
+mod versions;
+mod versions_args;
 
 use std::sync::Arc;
 
@@ -76,9 +78,9 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         Some(Command::Versions {
             command: Some(command),
             ..
-        }) => plans::versions(&context, command),
+        }) => versions::command(&context, command),
         Some(Command::Versions { name, .. }) => {
-            artifacts::versions(&context, name.as_deref().unwrap_or_default())
+            versions::show(&context, name.as_deref().unwrap_or_default())
         }
         Some(Command::Partitions) => artifacts::partitions(&context),
         Some(Command::Status) => health::status(&context),

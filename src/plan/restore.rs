@@ -17,8 +17,8 @@ use crate::{
 pub struct VersionFacts {
     pub name: ArtifactName,
     pub id: VersionId,
-    /// Label of a volume where it is intact.
-    pub volume: String,
+    /// Where it is intact.
+    pub source: Source,
     pub size: u64,
     pub check: Digest,
 }
@@ -72,11 +72,7 @@ pub fn restore_version(
     }
     let step = Step::Put {
         name: target.clone(),
-        source: Source::Version {
-            volume: version.volume.clone(),
-            name: version.name.clone(),
-            id: version.id,
-        },
+        source: version.source.clone(),
         size: version.size,
         check: version.check,
         expect,

@@ -8,6 +8,7 @@ pub mod reason;
 pub mod retention;
 pub mod stamp;
 pub mod time;
+pub mod when;
 
 pub use number::{count, percent, plural, signed_size, size};
 pub use plan::{command, step};

@@ -1,8 +1,11 @@
 //! Reading what is there: every artifact on every volume, and every name that a history knows.
 
 pub mod findings;
+pub mod history;
 pub mod model;
 mod scan;
+pub mod timeline;
 
+pub use history::{History, Pick, history};
 pub use model::*;
 pub use scan::{Scope, survey};
