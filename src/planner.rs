@@ -11,7 +11,7 @@ use crate::{
         diff::{self, Copy, Difference, State},
         manifest,
     },
-    maif::Verdict,
+    maif::{Verdict, Verification},
     plan::{self, Choice, Plan, PruneChoice, RestoreChoice, RestoreMode, Source, VersionFacts},
     progress::Task,
     report,
@@ -99,6 +99,25 @@ pub fn restore_state(
             what: format!("{id} of {name}"),
         }),
     }
+}
+
+/// The bytes of a state, with their verification.
+pub fn read_state(
+    store: &Store,
+    history: &History,
+    pick: Pick,
+) -> Result<(std::fs::File, Verification), StoreError> {
+    let name = &history.name;
+    let Pick::Earlier(id) = pick else {
+        let fetched = store.fetch(name)?;
+        return Ok((fetched.file.into_file(), fetched.verification));
+    };
+    let place = history.find(id).and_then(Earlier::place);
+    let place = place.ok_or_else(|| StoreError::NotFound {
+        kind: "version with a copy",
+        what: format!("{id} of {name}"),
+    })?;
+    history::read(store, name, &place, &Task::new())
 }
 
 /// Reads what an operator calls a state: `current`, a version's id, `backup_<id>`, or a time.

@@ -197,3 +197,38 @@ fn saves_of_a_sketch_that_changed_nothing_are_shown_as_one() {
     assert_eq!(shown["versions"].as_array().unwrap().len(), 1, "{shown}");
     assert_eq!(shown["versions"][0]["also"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn two_states_are_compared_block_by_block() {
+    let f = Fixture::grid(1, 2);
+    put(&f, "kept\nold line\n");
+    let id = create(&f);
+    put(&f, "kept\nnew line\n");
+    let version = history(&f, "a")["versions"][0]["id"].clone();
+    let version = version.as_str().unwrap();
+    let check = |run: &[&str]| {
+        let found = f.run(run).exits(0).json();
+        assert_eq!(found["blocks"][0]["change"], "changed", "{found}");
+        let text = found["blocks"][0]["text"].as_str().unwrap();
+        assert!(text.contains("-old line") && text.contains("+new line"));
+        assert_eq!(found["same"], false);
+    };
+    check(&["versions", "diff", "a", version, "--json"]);
+    check(&["versions", "diff", "a", version, "current", "--json"]);
+    check(&[
+        "versions",
+        "diff",
+        "a",
+        &format!("backup_{id}"),
+        "current",
+        "--json",
+    ]);
+    let shown = f.run(&["versions", "diff", "a", version]).exits(0);
+    assert!(shown.text().contains("+new line"), "{shown:?}");
+    let same = f.run(&["versions", "diff", "a", "current", "--json"]);
+    assert_eq!(same.exits(0).json()["same"], true);
+    f.run(&["versions", "diff", "a", "20200101_000000"])
+        .exits(5);
+    f.run(&["versions", "diff", "a", "soon"]).exits(2);
+    f.run(&["versions", "diff", "nobody", "current"]).exits(5);
+}

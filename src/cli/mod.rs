@@ -15,6 +15,7 @@ mod output;
 mod plans;
 mod progress;
 mod setup;
+mod version_diff;
 mod versions;
 mod versions_args;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Context, Exit, args::Confirm, args::VersionsCommand, plans, progress};
+use super::{Context, Exit, args::Confirm, args::VersionsCommand, plans, progress, version_diff};
 use crate::{
     backup::BackupId,
     planner,
@@ -36,6 +36,15 @@ pub fn command(context: &Context<'_>, command: &VersionsCommand) -> Result<u8, S
                 None => planner::pick(&store, &history, id.as_deref().unwrap_or_default())?,
             };
             restore(context, &store, &history, pick, aside, *confirm)
+        }
+        VersionsCommand::Diff { name, a, b } => {
+            let history = read(context, &store, name, Level::Quick)?;
+            let a = planner::pick(&store, &history, a)?;
+            let b = match b {
+                Some(b) => planner::pick(&store, &history, b)?,
+                None => survey::Pick::Current,
+            };
+            version_diff::diff(context, &store, &history, a, b)
         }
     }
 }

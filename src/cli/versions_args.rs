@@ -21,4 +21,12 @@ pub enum VersionsCommand {
         #[command(flatten)]
         confirm: Confirm,
     },
+    /// What changed from one state to another, block by block
+    Diff {
+        name: String,
+        /// A version's id, `backup_<id>`, a time, or `current`
+        a: String,
+        /// The same; without it the current copy
+        b: Option<String>,
+    },
 }
