@@ -168,7 +168,7 @@ fn a_version_comes_back_in_place_and_aside() {
     );
     f.run(&["versions", "restore", "doc", "20200101_000000", "--yes"])
         .exits(5);
-    f.run(&["versions", "restore", "doc", "yesterday", "--yes"])
+    f.run(&["versions", "restore", "doc", "soon", "--yes"])
         .exits(2);
 }
 

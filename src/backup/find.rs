@@ -3,10 +3,7 @@
 //! A manifest is read line by line, and a line that does not name the artifact is passed over
 //! unparsed: memory does not grow with the backup. A tree without a manifest is looked into.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use chrono::{DateTime, Utc};
 
@@ -17,7 +14,7 @@ use super::{
     tree::{self, RelPath},
 };
 use crate::{
-    maif::Verdict,
+    maif::{Verdict, Verification},
     progress::Task,
     store::StoreError,
     volume::{
@@ -177,7 +174,19 @@ pub(super) fn identify(path: &Path) -> Option<Identity> {
     Some((ArtifactName::of_file(file_name)?, None))
 }
 
-/// The path of a backup's file, for reading it.
-pub fn file_of(directory: &Path, id: BackupId, entry: &Entry) -> PathBuf {
-    entry.path.under(&directory.join(id.directory()))
+/// Opens a file of a backup and verifies it as MAIF.
+pub fn read_file(
+    directory: &Path,
+    id: BackupId,
+    path: &RelPath,
+    task: &Task,
+) -> Result<(fs::File, Verification), StoreError> {
+    let path = path.under(&directory.join(id.directory()));
+    let task = task.clone();
+    let read = tree::open(directory).run(Lane::Bulk, move |_, pulse| {
+        let file = dir::open(&path).at("open", &path)?;
+        let verified = verify_file(&file, &path, &task, pulse)?;
+        Ok((file, verified))
+    });
+    read.map_err(|error| super::copy::plain(error.into()))
 }

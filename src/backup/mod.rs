@@ -10,7 +10,7 @@ mod create;
 pub mod diff;
 mod durable;
 mod extract;
-pub mod find;
+mod find;
 mod history;
 mod known;
 pub mod manifest;
@@ -28,7 +28,7 @@ mod verify;
 
 pub use create::{BackupReport, create};
 pub use extract::{ExtractReport, extract};
-pub use find::{Holding, holdings};
+pub use find::{Holding, holdings, read_file};
 pub use known::KnownNames;
 pub use manifest::{Entry, Header, Skipped};
 pub use model::{BackupId, BackupState, BackupView, Round, Verified};

@@ -4,7 +4,10 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-pub use super::backup_args::{BackupCommand, Mode};
+pub use super::{
+    backup_args::{BackupCommand, Mode},
+    versions_args::VersionsCommand,
+};
 use crate::store::StoreError;
 
 /// Storage engine and admin console for stores of MAIF artifacts.
@@ -222,20 +225,6 @@ pub struct Confirm {
     /// Print the plan, change nothing; with --json all that `apply` needs
     #[arg(long, conflicts_with = "yes")]
     pub dry_run: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum VersionsCommand {
-    /// Make a version the current copy; what is current is archived first
-    Restore {
-        name: String,
-        id: String,
-        /// Under another name instead
-        #[arg(long = "as", value_name = "NAME")]
-        aside: Option<String>,
-        #[command(flatten)]
-        confirm: Confirm,
-    },
 }
 
 #[derive(Debug, Subcommand)]

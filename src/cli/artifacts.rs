@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     apply,
-    maif::Verdict,
     plan::Step,
     planner,
     progress::Task,
@@ -355,103 +354,6 @@ fn matches(pattern: &str, text: &str) -> bool {
     pattern
         .get(p..)
         .is_none_or(|rest| rest.iter().all(|c| *c == '*'))
-}
-
-/// `versions NAME`
-pub fn versions(context: &Context<'_>, name: &str) -> Result<u8, StoreError> {
-    let store = context.open(false)?;
-    let name = context.name(name)?;
-    let survey = presence(&store)?;
-    let Some(row) = survey.find(&name) else {
-        return Err(StoreError::NotFound {
-            kind: "artifact",
-            what: name.to_string(),
-        });
-    };
-    let history = survey.history(row);
-    let mut entries = Vec::new();
-    for (n, version) in history.iter().enumerate() {
-        let from = history.get(n + 1).map_or_else(
-            || stamp::rfc3339_seconds(version.written),
-            |older| stamp::rfc3339(older.id.time()),
-        );
-        entries.push((version, from, stamp::rfc3339(version.id.time())));
-    }
-    let current = survey
-        .artifacts
-        .get(row)
-        .filter(|artifact| !artifact.removed)
-        .and_then(|artifact| artifact.shown_copy());
-    if context.output.is_json() {
-        let versions: Vec<Value> = entries
-            .iter()
-            .map(|(version, from, until)| {
-                version_json(&store, &survey, &name, version, from, until)
-            })
-            .collect();
-        context.output.json(json!({
-            "name": name.json(),
-            "current": current.map(|copy| json!({
-                "size": copy.size,
-                "written": stamp::rfc3339_seconds(copy.modified),
-                "generation": copy.generation,
-            })),
-            "versions": versions,
-        }));
-        return Ok(Exit::DONE);
-    }
-    if let Some(copy) = current {
-        context.output.line(&format!(
-            "{:<20}  {:>10}  since {}",
-            "current",
-            report::size(copy.size.unwrap_or(0)),
-            stamp::rfc3339_seconds(copy.modified)
-        ));
-    }
-    for (version, from, until) in entries {
-        let what = match version.kind {
-            VersionKind::Copy => report::size(version.size),
-            VersionKind::Removal => "removed".to_owned(),
-        };
-        context.output.line(&format!(
-            "{:<20}  {what:>10}  {from} – {until}",
-            version.id.to_string()
-        ));
-    }
-    Ok(Exit::DONE)
-}
-
-fn version_json(
-    store: &Store,
-    survey: &Survey,
-    name: &ArtifactName,
-    version: &VersionView,
-    from: &str,
-    until: &str,
-) -> Value {
-    if version.kind == VersionKind::Removal {
-        return json!({
-            "id": version.id, "removed": true, "written": until,
-            "current_from": null, "current_until": null, "size": null, "sha256": null,
-            "agent_did": null, "blocks": null, "kept_by": [], "backups": [],
-        });
-    }
-    let verification = store
-        .slot(survey.label(version.volume))
-        .and_then(|slot| store.verify_version(slot, name, version.id).ok());
-    json!({
-        "id": version.id,
-        "written": stamp::rfc3339_seconds(version.written),
-        "current_from": from,
-        "current_until": until,
-        "size": version.size,
-        "sha256": verification.as_ref().map(|v| v.sha256),
-        "agent_did": verification.as_ref().and_then(crate::maif::Verification::agent_did),
-        "blocks": verification.as_ref().map(|v| v.block_types.len()),
-        "intact": verification.as_ref().map(|v| v.verdict() == Verdict::Intact),
-        "kept_by": [],
-        "backups": [],
-    })
 }
 
 /// `partitions`

@@ -19,6 +19,9 @@ mod output;
 mod plans;
 mod progress;
 mod setup;
+mod version_diff;
+mod versions;
+mod versions_args;
 mod volumes;
 
 use std::sync::Arc;
@@ -83,9 +86,9 @@ fn run(cli: &Cli, output: &Output) -> Result<u8, StoreError> {
         Some(Command::Versions {
             command: Some(command),
             ..
-        }) => plans::versions(&context, command),
+        }) => versions::command(&context, command),
         Some(Command::Versions { name, .. }) => {
-            artifacts::versions(&context, name.as_deref().unwrap_or_default())
+            versions::show(&context, name.as_deref().unwrap_or_default())
         }
         Some(Command::Partitions { command: None }) => artifacts::partitions(&context),
         Some(Command::Partitions {

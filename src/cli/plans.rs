@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Context, Exit,
-    args::{Confirm, JobsCommand, PartitionsCommand, ReplicasCommand, VersionsCommand},
+    args::{Confirm, JobsCommand, PartitionsCommand, ReplicasCommand},
     confirm, progress,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     planner,
     report::{self, stamp},
     store::{Store, StoreError},
-    volume::{ArtifactName, At, VersionId},
+    volume::{ArtifactName, At},
 };
 
 /// `replicas repair`
@@ -82,30 +82,6 @@ pub fn apply_config(context: &Context<'_>, confirm: Confirm) -> Result<u8, Store
     let store = context.open(false)?;
     let (store, plan) = planner::layout::apply(&store)?;
     carry_out(context, &store, &plan, confirm)
-}
-
-/// `versions restore`
-pub fn versions(context: &Context<'_>, command: &VersionsCommand) -> Result<u8, StoreError> {
-    let VersionsCommand::Restore {
-        name,
-        id,
-        aside,
-        confirm,
-    } = command;
-    let store = context.open(false)?;
-    store.require_same_layout()?;
-    let name = context.name(name)?;
-    let aside = aside
-        .as_deref()
-        .map(|aside| context.new_name(aside))
-        .transpose()?;
-    let id: VersionId = id
-        .parse()
-        .map_err(|error: crate::volume::version::BadVersionId| {
-            StoreError::Usage(error.to_string())
-        })?;
-    let plan = planner::version(&store, &name, id, aside)?;
-    carry_out(context, &store, &plan, *confirm)
 }
 
 /// `apply FILE|-`

@@ -1,6 +1,7 @@
 //! Secure MAIF 2.1, byte by byte: reading, strict verification, writing. Knows nothing else.
 
 pub mod class;
+pub mod diff;
 mod digest;
 mod error;
 pub mod json;
@@ -11,6 +12,7 @@ pub mod verify;
 pub mod write;
 
 pub use class::{Class, Problem, Verdict};
+pub use diff::diff;
 pub use digest::Digest;
 pub use error::MaifError;
 pub use layout::{BlockHeader, BlockType, FileHeader};

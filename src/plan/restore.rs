@@ -18,8 +18,8 @@ use crate::{
 pub struct VersionFacts {
     pub name: ArtifactName,
     pub id: VersionId,
-    /// Label of a volume where it is intact.
-    pub volume: String,
+    /// Where it is intact.
+    pub source: Source,
     pub size: u64,
     pub check: Digest,
 }
@@ -85,11 +85,7 @@ pub fn restore_version(
     }
     steps.push(Step::Put {
         name: target.clone(),
-        source: Source::Version {
-            volume: version.volume.clone(),
-            name: version.name.clone(),
-            id: version.id,
-        },
+        source: version.source.clone(),
         size: version.size,
         check: version.check,
         expect,

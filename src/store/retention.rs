@@ -174,11 +174,55 @@ pub fn apply<T, Z: TimeZone>(
     if policy.is_empty() {
         return Err(Refused::Empty);
     }
-    let mut newest_first: Vec<(usize, DateTime<Utc>)> =
-        items.iter().map(time).enumerate().collect();
+    let kept = reasons(
+        policy,
+        &items.iter().map(time).collect::<Vec<_>>(),
+        now,
+        zone,
+    );
+    if !items.is_empty() && kept.iter().all(Vec::is_empty) {
+        return Err(Refused::RemovesAll);
+    }
+    Ok(kept)
+}
+
+/// The same for the history of one artifact: besides, its newest version stays, and what is younger
+/// than `window`, which an undo may need.
+pub fn apply_to_history<T, Z: TimeZone>(
+    policy: &Policy,
+    items: &[T],
+    time: impl Fn(&T) -> DateTime<Utc>,
+    window: Duration,
+    now: DateTime<Utc>,
+    zone: &Z,
+) -> Result<Vec<Vec<Reason>>, Refused> {
+    if policy.is_empty() {
+        return Err(Refused::Empty);
+    }
+    let times: Vec<DateTime<Utc>> = items.iter().map(time).collect();
+    let mut kept = reasons(policy, &times, now, zone);
+    let newest = times.iter().max().copied();
+    for (time, reasons) in times.iter().zip(&mut kept) {
+        if Some(*time) == newest {
+            reasons.push(Reason::Newest);
+        }
+        if *time <= now && (now - *time).to_std().unwrap_or_default() < window {
+            reasons.push(Reason::UndoWindow);
+        }
+    }
+    Ok(kept)
+}
+
+fn reasons<Z: TimeZone>(
+    policy: &Policy,
+    times: &[DateTime<Utc>],
+    now: DateTime<Utc>,
+    zone: &Z,
+) -> Vec<Vec<Reason>> {
+    let mut newest_first: Vec<(usize, DateTime<Utc>)> = times.iter().copied().enumerate().collect();
     newest_first.sort_by_key(|(_, time)| Reverse(*time));
-    let mut rules = Rules::of(policy, zone);
-    let mut kept = vec![Vec::new(); items.len()];
+    let mut rules = rules(policy, zone);
+    let mut kept = vec![Vec::new(); times.len()];
     for (position, time) in newest_first {
         let Some(reasons) = kept.get_mut(position) else {
             continue;
@@ -195,10 +239,7 @@ pub fn apply<T, Z: TimeZone>(
             reasons.push(Reason::Within);
         }
     }
-    if !items.is_empty() && kept.iter().all(Vec::is_empty) {
-        return Err(Refused::RemovesAll);
-    }
-    Ok(kept)
+    kept
 }
 
 /// One period's number; equal for two times exactly when they lie in the same period.
@@ -214,55 +255,52 @@ struct Rule<'a> {
     reason: fn(u32) -> Reason,
 }
 
-struct Rules;
-
-impl Rules {
-    fn of<'a, Z: TimeZone>(policy: &Policy, zone: &'a Z) -> Vec<Rule<'a>> {
-        let wall = |time: DateTime<Utc>| time.with_timezone(zone);
-        let rule = |left, reason, period| Rule {
-            left,
-            used: 0,
-            latest: None,
-            period,
-            reason,
-        };
-        let by = |period: fn(&DateTime<Z>) -> Period| -> Option<Box<dyn Fn(_) -> _ + 'a>> {
-            Some(Box::new(move |time| period(&wall(time))))
-        };
-        vec![
-            rule(policy.keep_last, Reason::Last, None),
-            // An hour that the clock shows twice is two hours: their offsets differ.
-            rule(
-                policy.keep_hourly,
-                Reason::Hourly,
-                by(|t| {
-                    let offset = t.offset().fix().local_minus_utc();
-                    (t.year(), t.ordinal(), t.hour(), offset)
-                }),
-            ),
-            rule(
-                policy.keep_daily,
-                Reason::Daily,
-                by(|t| (t.year(), t.ordinal(), 0, 0)),
-            ),
-            // The week's own year: 2024-12-30 lies in the first week of 2025.
-            rule(
-                policy.keep_weekly,
-                Reason::Weekly,
-                by(|t| (t.iso_week().year(), t.iso_week().week(), 0, 0)),
-            ),
-            rule(
-                policy.keep_monthly,
-                Reason::Monthly,
-                by(|t| (t.year(), t.month(), 0, 0)),
-            ),
-            rule(
-                policy.keep_yearly,
-                Reason::Yearly,
-                by(|t| (t.year(), 0, 0, 0)),
-            ),
-        ]
-    }
+/// The rules that a policy may use.
+fn rules<'a, Z: TimeZone>(policy: &Policy, zone: &'a Z) -> Vec<Rule<'a>> {
+    let wall = |time: DateTime<Utc>| time.with_timezone(zone);
+    let rule = |left, reason, period| Rule {
+        left,
+        used: 0,
+        latest: None,
+        period,
+        reason,
+    };
+    let by = |period: fn(&DateTime<Z>) -> Period| -> Option<Box<dyn Fn(_) -> _ + 'a>> {
+        Some(Box::new(move |time| period(&wall(time))))
+    };
+    vec![
+        rule(policy.keep_last, Reason::Last, None),
+        // An hour that the clock shows twice is two hours: their offsets differ.
+        rule(
+            policy.keep_hourly,
+            Reason::Hourly,
+            by(|t| {
+                let offset = t.offset().fix().local_minus_utc();
+                (t.year(), t.ordinal(), t.hour(), offset)
+            }),
+        ),
+        rule(
+            policy.keep_daily,
+            Reason::Daily,
+            by(|t| (t.year(), t.ordinal(), 0, 0)),
+        ),
+        // The week's own year: 2024-12-30 lies in the first week of 2025.
+        rule(
+            policy.keep_weekly,
+            Reason::Weekly,
+            by(|t| (t.iso_week().year(), t.iso_week().week(), 0, 0)),
+        ),
+        rule(
+            policy.keep_monthly,
+            Reason::Monthly,
+            by(|t| (t.year(), t.month(), 0, 0)),
+        ),
+        rule(
+            policy.keep_yearly,
+            Reason::Yearly,
+            by(|t| (t.year(), 0, 0, 0)),
+        ),
+    ]
 }
 
 impl Rule<'_> {

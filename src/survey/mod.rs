@@ -1,10 +1,13 @@
 //! Reading what is there: every artifact on every volume, and every name that a history knows.
 
 pub mod checked;
+pub mod history;
 pub mod model;
 mod scan;
 pub mod scrub;
+pub mod timeline;
 
 pub use checked::Checked;
+pub use history::{History, Pick, history};
 pub use model::*;
 pub use scan::{Scope, survey, survey_again};

@@ -1,0 +1,208 @@
+//! `versions diff`: two states of an artifact, block by block.
+
+use serde_json::{Value, json};
+
+use super::{Context, Exit};
+use crate::{
+    maif::{
+        Reader, Verification,
+        diff::{BlockDiff, Change, Content, FileDiff, Side, diff as compare},
+        read::ProvenanceEntry,
+    },
+    planner,
+    report::{self, stamp},
+    store::{Store, StoreError},
+    survey::{History, Pick},
+    volume::name::escape,
+};
+
+/// Compares two states and prints how they differ.
+pub fn diff(
+    context: &Context<'_>,
+    store: &Store,
+    history: &History,
+    a: Pick,
+    b: Pick,
+) -> Result<u8, StoreError> {
+    let (file_a, of_a) = planner::read_state(store, history, a)?;
+    let (file_b, of_b) = planner::read_state(store, history, b)?;
+    let (reader_a, reader_b) = (Reader::open(&file_a)?, Reader::open(&file_b)?);
+    let side = |reader, of: &Verification| (reader, of.signer.clone());
+    let (old, new) = (side(&reader_a, &of_a), side(&reader_b, &of_b));
+    let found = compare(
+        Side {
+            reader: old.0,
+            signer: old.1.as_ref(),
+        },
+        Side {
+            reader: new.0,
+            signer: new.1.as_ref(),
+        },
+    )?;
+    let same = of_a.sha256 == of_b.sha256;
+    let header: Vec<Change> = found.header.iter().map(in_words).collect();
+    if context.output.is_json() {
+        let chain = |entries: &[ProvenanceEntry]| -> Vec<Value> {
+            let entry = |entry: &ProvenanceEntry| {
+                json!({
+                    "action": entry.action,
+                    "agent_id": entry.agent_id,
+                    "timestamp": stamp::rfc3339_micros(entry.timestamp),
+                })
+            };
+            entries.iter().map(entry).collect()
+        };
+        context.output.json(super::backup_look::named(
+            &history.name,
+            json!({
+                "a": { "id": shown(a), "sha256": of_a.sha256, "size": of_a.size, "verdict": of_a.verdict() },
+                "b": { "id": shown(b), "sha256": of_b.sha256, "size": of_b.size, "verdict": of_b.verdict() },
+                "same": same,
+                "header": changes_json(&header),
+                "signer": changes_json(&found.signer),
+                "blocks": found.blocks.iter().map(block_json).collect::<Vec<_>>(),
+                "provenance": {
+                    "same": found.provenance_same,
+                    "only_a": chain(&found.provenance_a),
+                    "only_b": chain(&found.provenance_b),
+                },
+            }),
+        ));
+        return Ok(Exit::DONE);
+    }
+    context.output.line(&format!(
+        "{}  {} → {}{}",
+        history.name,
+        shown(a),
+        shown(b),
+        if same { "  the same bytes" } else { "" }
+    ));
+    print(context, &found, &header);
+    Ok(Exit::DONE)
+}
+
+fn shown(pick: Pick) -> String {
+    match pick {
+        Pick::Current => "current".to_owned(),
+        Pick::Earlier(id) => id.to_string(),
+    }
+}
+
+fn changes_json(changes: &[Change]) -> Vec<Value> {
+    changes
+        .iter()
+        .map(|change| json!({ "field": change.field, "a": change.a, "b": change.b }))
+        .collect()
+}
+
+fn block_json(block: &BlockDiff) -> Value {
+    let mut document = json!({
+        "change": block.fate.word(),
+        "type": block.kind.to_string(),
+        "a": block.a,
+        "b": block.b,
+        "size_a": block.size_a,
+        "size_b": block.size_b,
+        "metadata": changes_json(&block.metadata),
+    });
+    let (key, value) = match &block.content {
+        Content::Text(lines) => ("text", json!(lines)),
+        Content::Embeddings { a, b, rows_changed } => (
+            "embeddings",
+            json!({
+                "count_a": a.count, "dimensions_a": a.dimensions,
+                "count_b": b.count, "dimensions_b": b.dimensions,
+                "rows_changed": rows_changed,
+            }),
+        ),
+        Content::Same | Content::Unsaid => return document,
+    };
+    if let Value::Object(members) = &mut document {
+        members.insert(key.to_owned(), value);
+    }
+    document
+}
+
+fn print(context: &Context<'_>, found: &FileDiff, header: &[Change]) {
+    let line = |text: &str| context.output.line(text);
+    let safe = |text: &Option<String>| {
+        text.as_ref()
+            .map_or_else(|| "–".to_owned(), |text| escape(text.as_bytes()))
+    };
+    let change = |what: &str, change: &Change| {
+        let (a, b) = (safe(&change.a), safe(&change.b));
+        line(&format!(
+            "{what} {}: {a} → {b}",
+            escape(change.field.as_bytes())
+        ));
+    };
+    for changed in header {
+        change("header", changed);
+    }
+    for changed in &found.signer {
+        change("signer", changed);
+    }
+    for block in &found.blocks {
+        let place = |place: Option<usize>| place.map_or_else(|| "–".to_owned(), |n| n.to_string());
+        let size = |size: Option<u64>| size.map_or_else(|| "–".to_owned(), report::size);
+        line(&format!(
+            "{:<8} block {} → {}  {}  {} → {}",
+            block.fate.word(),
+            place(block.a),
+            place(block.b),
+            block.kind,
+            size(block.size_a),
+            size(block.size_b)
+        ));
+        for changed in &block.metadata {
+            change("    metadata", changed);
+        }
+        match &block.content {
+            Content::Text(lines) => {
+                for text in lines.lines() {
+                    line(&format!("    {}", escape(text.as_bytes())));
+                }
+            }
+            Content::Embeddings { a, b, rows_changed } => line(&format!(
+                "    {} × {} → {} × {}{}",
+                a.count,
+                a.dimensions,
+                b.count,
+                b.dimensions,
+                rows_changed
+                    .map(|rows| format!(", {} changed", report::plural(rows, "row", "rows")))
+                    .unwrap_or_default()
+            )),
+            Content::Same | Content::Unsaid => {}
+        }
+    }
+    for (mark, entries) in [("-", &found.provenance_a), ("+", &found.provenance_b)] {
+        for entry in entries {
+            line(&format!(
+                "provenance {mark} {}  {}  {}",
+                stamp::rfc3339_micros(entry.timestamp),
+                escape(entry.action.as_bytes()),
+                escape(entry.agent_id.as_bytes())
+            ));
+        }
+    }
+}
+
+/// Header times are microseconds since 1970; people read dates.
+fn in_words(change: &Change) -> Change {
+    let date = |text: &Option<String>| {
+        let text = text.as_deref()?;
+        Some(
+            text.parse()
+                .map_or_else(|_| text.to_owned(), stamp::rfc3339_micros),
+        )
+    };
+    if matches!(&*change.field, "created" | "modified") {
+        return Change {
+            field: change.field.clone(),
+            a: date(&change.a),
+            b: date(&change.b),
+        };
+    }
+    change.clone()
+}
