@@ -7,6 +7,7 @@ pub mod config;
 pub mod error;
 pub mod fetch;
 pub mod grid;
+pub mod held;
 pub mod hold;
 pub mod judge;
 pub mod lease;
