@@ -141,3 +141,32 @@ fn a_put_under_a_held_lease_costs_at_most_15_percent_more() {
     println!("median put: {without:?} without a lease, {with:?} with one");
     assert!(with.as_secs_f64() <= without.as_secs_f64() * 1.15);
 }
+
+#[test]
+fn the_locks_that_are_held_are_told_with_their_holders() {
+    use maifdeck::store::held::{LockOf, held_now};
+    let f = leased();
+    let store = open(&f, Access::ReadOnly);
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    assert_eq!(held_now(&store).unwrap(), []);
+    let mut child = f
+        .command(&["lock", "doc", "--", "sh", "-c", "echo; read x"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+    let held = held_now(&store).unwrap();
+    let pid = format!("pid {}", child.id());
+    assert!(
+        held.iter()
+            .all(|lock| lock.certain && lock.holder.contains(&pid))
+    );
+    let what: Vec<LockOf> = held.into_iter().map(|lock| lock.of).collect();
+    let doc = ArtifactName::new("doc").unwrap();
+    assert_eq!(what, [LockOf::Store, LockOf::Artifact(doc)]);
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert_eq!(held_now(&store).unwrap(), []);
+}

@@ -83,19 +83,8 @@ pub fn hold_name(
     }
     for slot in slots {
         let file = PathBuf::from(name.lock_file_name());
-        match inherited(name, &slot.volume.path().join(&file)) {
-            Some(LockMode::Exclusive) => continue,
-            Some(LockMode::Shared) if mode == LockMode::Shared => continue,
-            // Waiting for it would be waiting for ourselves.
-            Some(LockMode::Shared) => {
-                return Err(StoreError::Locked {
-                    what: format!("artifact {name}"),
-                    holder: "the `maifdeck lock --shared` that runs this command; a change needs \
-                             the lock exclusive, without --shared"
-                        .to_owned(),
-                });
-            }
-            None => {}
+        if is_held_around_us(slot, name, &file, mode)? {
+            continue;
         }
         held.locks.extend(take(
             slot,
@@ -117,17 +106,16 @@ pub fn hold_for_child(
     timeout: Duration,
 ) -> Result<Held, StoreError> {
     let mut held = Held::default();
-    let artifact = format!("artifact {name}");
-    for (file, mode, what) in [
-        (
-            Path::new(OWN).join("store.lock"),
-            LockMode::Shared,
-            "the store",
-        ),
-        (PathBuf::from(name.lock_file_name()), mode, &*artifact),
-    ] {
-        for slot in slots {
-            held.locks.extend(take(slot, &file, mode, timeout, what)?);
+    for slot in slots {
+        let file = Path::new(OWN).join("store.lock");
+        held.locks
+            .extend(take(slot, &file, LockMode::Shared, timeout, "the store")?);
+    }
+    let what = format!("artifact {name}");
+    for slot in slots {
+        let file = PathBuf::from(name.lock_file_name());
+        if !is_held_around_us(slot, name, &file, mode)? {
+            held.locks.extend(take(slot, &file, mode, timeout, &what)?);
         }
     }
     Ok(held)
@@ -161,6 +149,26 @@ fn take(
         Err(holder) => Err(StoreError::Locked {
             what: format!("{what} ({})", slot.volume.path().join(file).display()),
             holder,
+        }),
+    }
+}
+
+/// Whether the lock need not be taken, since a process around us holds it for us.
+fn is_held_around_us(
+    slot: &Slot,
+    name: &ArtifactName,
+    file: &Path,
+    mode: LockMode,
+) -> Result<bool, StoreError> {
+    match (inherited(name, &slot.volume.path().join(file)), mode) {
+        (None, _) => Ok(false),
+        (Some(LockMode::Exclusive), _) | (Some(LockMode::Shared), LockMode::Shared) => Ok(true),
+        // Waiting for it would be waiting for ourselves.
+        (Some(LockMode::Shared), LockMode::Exclusive) => Err(StoreError::Locked {
+            what: format!("artifact {name}"),
+            holder: "the `maifdeck lock --shared` that runs this command; a change needs the lock \
+                     exclusive, without --shared"
+                .to_owned(),
         }),
     }
 }

@@ -10,6 +10,7 @@ pub mod edit;
 pub mod error;
 pub mod fetch;
 pub mod grid;
+pub mod held;
 pub mod hold;
 pub mod judge;
 pub mod layout;

@@ -3,7 +3,7 @@
 //! What a holder wrote into the file is only its word, and it may be dead; the kernel knows. Locks
 //! that other machines hold over a network file system do not show here.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path};
 
 /// The processes that hold a flock on this file, shared or exclusive; none when it cannot be told.
 pub fn of(path: &Path) -> Vec<u32> {
@@ -25,6 +25,26 @@ pub fn of(path: &Path) -> Vec<u32> {
     pids.sort_unstable();
     pids.dedup();
     pids
+}
+
+/// The flocks that processes of this machine hold on the file system of `directory`: inode to
+/// processes. Empty when it cannot be told.
+pub fn beside(directory: &Path) -> BTreeMap<u64, Vec<u32>> {
+    let mut held: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+    let (Ok(metadata), Ok(table)) = (fs::metadata(directory), fs::read_to_string("/proc/locks"))
+    else {
+        return held;
+    };
+    let device = (
+        rustix::fs::major(metadata.dev()),
+        rustix::fs::minor(metadata.dev()),
+    );
+    for entry in table.lines().filter_map(entry) {
+        if entry.device == device {
+            held.entry(entry.inode).or_default().push(entry.pid);
+        }
+    }
+    held
 }
 
 /// The name of a program that runs here.

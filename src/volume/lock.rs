@@ -110,25 +110,26 @@ pub fn poll<T, E>(
 /// Who holds a lock, as well as it can be told. The kernel's word goes before the line in the
 /// file: that one may be left from a process that was killed.
 fn name_holder(line: &str, path: &Path) -> String {
+    name_from(line, &holders::of(path)).unwrap_or_else(|| "a process that left no name".to_owned())
+}
+
+/// Who holds a lock, from the line in its file and the processes of this machine that hold it;
+/// `None` when neither names anybody.
+pub fn name_from(line: &str, here: &[u32]) -> Option<String> {
     let signed = !line.is_empty() && !line.chars().any(char::is_control);
-    let here = holders::of(path);
     if let Some(pid) = here.first() {
         let own = format!("{} pid {pid} ", host());
         if signed && line.starts_with(&own) {
-            return line.to_owned();
+            return Some(line.to_owned());
         }
         let program = holders::program(*pid).unwrap_or_else(|| "a process".to_owned());
         let others = match here.len() {
             1 => String::new(),
             n => format!(" and {} more", n - 1),
         };
-        return format!("{own}({program}){others}");
+        return Some(format!("{own}({program}){others}"));
     }
-    if signed {
-        line.to_owned()
-    } else {
-        "a process that left no name".to_owned()
-    }
+    signed.then(|| line.to_owned())
 }
 
 static OPERATION: OnceLock<String> = OnceLock::new();

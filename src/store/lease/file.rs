@@ -1,9 +1,11 @@
 //! The lease's files, and nothing of its rules. Every function blocks; volumes' workers run them.
 //!
-//!     <control>/.maifdeck/lease/<20-digit N>.json   who won epoch N; written once, by link(2)
-//!     <control>/.maifdeck/lease/<20-digit N>.beat   its counter, or its last word; in place
-//!     <control>/.maifdeck/lease.lock                the number of the leader, under flock(2)
-//!     <volume>/.maifdeck/epoch                      the greatest epoch that committed there
+//! ```text
+//! <control>/.maifdeck/lease/<20-digit N>.json   who won epoch N; written once, by link(2)
+//! <control>/.maifdeck/lease/<20-digit N>.beat   its counter, or its last word; in place
+//! <control>/.maifdeck/lease.lock                the number of the leader, under flock(2)
+//! <volume>/.maifdeck/epoch                      the greatest epoch that committed there
+//! ```
 //!
 //! Only the last two fence, so only they are synced: nobody led an epoch whose other files a crash
 //! took away, or everybody sees its counter stand still.
