@@ -34,7 +34,10 @@ impl Context<'_> {
             steps.iter().map(|step| self.prepare(step)).collect();
         let wanted = prepared.iter().flatten().flatten();
         let transfers = wanted.map(|(transfer, _)| transfer.clone()).collect();
-        let mut made = self.store.transfer_all(transfers).into_iter();
+        let mut made = self
+            .store
+            .transfer_all(transfers, &self.commit.borrow())
+            .into_iter();
         drop(held);
         prepared
             .into_iter()

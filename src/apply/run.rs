@@ -108,6 +108,7 @@ impl Run<'_> {
             store,
             job: self.journal.id(),
             task: self.task,
+            commit: RefCell::default(),
             sources: RefCell::default(),
             failed: RefCell::default(),
         }
@@ -121,6 +122,7 @@ impl Run<'_> {
             store,
             job: journal.id(),
             task,
+            commit: RefCell::default(),
             sources: RefCell::default(),
             failed: RefCell::default(),
         };
@@ -138,7 +140,7 @@ impl Run<'_> {
                 return Ok(Stretch::End);
             }
             // A lease that was lost ends the job: none of its other steps may change anything.
-            let commit = self.lead.commit(store, &writable)?;
+            *context.commit.borrow_mut() = self.lead.commit(store, &writable)?;
             if let [
                 (
                     number,
@@ -167,7 +169,7 @@ impl Run<'_> {
                 task.add_done(1);
                 outcomes.push((*number, outcome));
             }
-            drop(commit);
+            drop(context.commit.take());
             fault::point("apply.batch-done")
                 .map_err(|error| StoreError::Failed(error.to_string()))?;
             journal.steps(&outcomes)?;

@@ -13,7 +13,9 @@ use crate::{
     maif::Digest,
     plan::{Expectations, Expected, Source, Step},
     progress::Task,
-    store::{Slot, Store, StoreError, mark, peek::Peek, relocate::Brought, state::VolumeState},
+    store::{
+        Slot, Store, StoreError, lease, mark, peek::Peek, relocate::Brought, state::VolumeState,
+    },
     volume::{ArtifactName, Dir, Fingerprint, Lane, Pulse, VersionKind, dir, version},
 };
 
@@ -21,6 +23,8 @@ pub struct Context<'a> {
     pub store: &'a Store,
     pub job: &'a str,
     pub task: &'a Task,
+    /// The gate that the batch at work has passed.
+    pub commit: RefCell<lease::Commit>,
     /// Digests of sources that were verified, by the number of their step.
     pub sources: RefCell<HashMap<usize, Digest>>,
     /// How many steps failed, by the volume that they were to change.
@@ -272,7 +276,10 @@ impl Context<'_> {
                 _ => None,
             })
             .collect();
-        let brought = self.store.bring_all_home(&names, self.job).into_iter();
+        let brought = self
+            .store
+            .bring_all_home(&names, self.job, &self.commit.borrow())
+            .into_iter();
         brought
             .map(|brought| match brought? {
                 Brought::Already => Ok(Outcome::Already),

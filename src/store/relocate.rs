@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::{
     error::StoreError,
     grid::{Slot, Store},
-    hold,
+    hold, lease,
     peek::{Peek, peek_all},
     state::CopyState,
     transfer::{Becomes, Transfer, read_back},
@@ -46,7 +46,10 @@ impl Store {
     /// Brings one artifact home for a write of it.
     pub(super) fn bring_home(&self, name: &ArtifactName) -> Result<Brought, StoreError> {
         let job = job_id(self.clock().now())?;
-        let mut brought = self.bring_all_home(&[name], &job);
+        let writable: Vec<&Slot> = self.slots().iter().filter(|s| s.is_writable()).collect();
+        let lead = self.lead()?;
+        let commit = lead.commit(self, &writable)?;
+        let mut brought = self.bring_all_home(&[name], &job, &commit);
         brought.pop().unwrap_or(Ok(Brought::Already))
     }
 
@@ -56,19 +59,20 @@ impl Store {
         &'m self,
         names: &[&'m ArtifactName],
         job: &'m str,
+        commit: &lease::Commit,
     ) -> Vec<Result<Brought, StoreError>> {
         let mut moves: Vec<Result<Option<Move<'m>>, StoreError>> =
             names.iter().map(|name| self.prepare_move(name)).collect();
         // The current copy first: a home that knew a history alone would hide the artifact.
-        self.transfer(&mut moves, job, current_transfers);
-        self.transfer(&mut moves, job, history_transfers);
+        self.transfer(&mut moves, job, commit, current_transfers);
+        self.transfer(&mut moves, job, commit, history_transfers);
         moves
             .into_iter()
             .map(|one| match one? {
                 None => Ok(Brought::Already),
                 Some(one) => {
                     self.is_home(&one)?;
-                    trim(&one, job)?;
+                    trim(&one, job, commit)?;
                     Ok(Brought::Home { bytes: one.bytes })
                 }
             })
@@ -80,6 +84,7 @@ impl Store {
         &'m self,
         moves: &mut [Result<Option<Move<'m>>, StoreError>],
         job: &'m str,
+        commit: &lease::Commit,
         files: fn(&Move<'m>, &'m str) -> Vec<(Transfer<'m>, u64)>,
     ) {
         let wanted: Vec<Vec<(Transfer<'m>, u64)>> = moves
@@ -90,7 +95,7 @@ impl Store {
             })
             .collect();
         let transfers = wanted.iter().flatten().map(|(t, _)| t.clone()).collect();
-        let mut made = self.transfer_all(transfers).into_iter();
+        let mut made = self.transfer_all(transfers, commit).into_iter();
         for (place, wanted) in moves.iter_mut().zip(wanted) {
             for (_, size) in wanted {
                 match (made.next(), &mut *place) {
@@ -332,11 +337,12 @@ fn history_transfers<'m>(one: &Move<'m>, job: &'m str) -> Vec<(Transfer<'m>, u64
 }
 
 /// Takes away what is redundant now: into the trash of the volumes that held it.
-fn trim(one: &Move<'_>, job: &str) -> Result<(), StoreError> {
+fn trim(one: &Move<'_>, job: &str, commit: &lease::Commit) -> Result<(), StoreError> {
     for (slot, peek) in &one.away {
-        let (name, job) = (one.name.clone(), job.to_owned());
+        let (name, job, commit) = (one.name.clone(), job.to_owned(), commit.clone());
         let (history, has_copy) = (peek.history.clone(), peek.found.is_some());
         slot.volume.run(Lane::Bulk, move |dir, pulse| {
+            let _inside = commit;
             if has_copy {
                 dir.keep_in_trash(&name, &job, pulse)?;
                 dir.unlink(&name)?;

@@ -9,6 +9,7 @@ use super::{
     batch::{self, Batches},
     error::StoreError,
     grid::{Slot, Store},
+    lease,
 };
 use crate::{
     maif::Digest,
@@ -44,8 +45,13 @@ struct Making<'a> {
 type Place<'a> = Result<Making<'a>, StoreError>;
 
 impl Store {
-    /// Makes the files; an answer each, in the same order.
-    pub fn transfer_all(&self, transfers: Vec<Transfer<'_>>) -> Vec<Result<(), StoreError>> {
+    /// Makes the files; an answer each, in the same order. `commit`: the gate was passed, and what
+    /// renames is inside of it even when nobody waits for it any more.
+    pub fn transfer_all(
+        &self,
+        transfers: Vec<Transfer<'_>>,
+        commit: &lease::Commit,
+    ) -> Vec<Result<(), StoreError>> {
         let slots: Vec<&Slot> = transfers.iter().map(|transfer| transfer.target).collect();
         let mut places: Vec<Place<'_>> = transfers
             .into_iter()
@@ -68,7 +74,7 @@ impl Store {
                 failed.iter().any(|failed| failed.label() == slot.label())
             });
         }
-        publish(&mut places);
+        publish(&mut places, commit);
         for work in [Dir::sync_versions, Dir::sync_current] {
             for (label, error) in batch::on_each(slots.iter().copied(), work) {
                 for place in &mut places {
@@ -135,7 +141,7 @@ fn start(transfer: &Transfer<'_>, durable: Durable) -> Pending<Staged> {
 }
 
 /// Keeps what is replaced, then renames.
-fn publish(places: &mut [Place<'_>]) {
+fn publish(places: &mut [Place<'_>], commit: &lease::Commit) {
     let pending: Vec<Option<Pending<()>>> = places
         .iter()
         .map(|place| {
@@ -143,10 +149,13 @@ fn publish(places: &mut [Place<'_>]) {
             let transfer = &making.transfer;
             let staged = Arc::clone(making.staged.as_ref()?);
             let (name, becomes) = (transfer.name.clone(), transfer.becomes);
-            let job = transfer.job.to_owned();
-            let work = move |dir: &Dir, pulse: &Pulse| match becomes {
-                Becomes::Current(_) => replace(dir, &name, &staged, &job, pulse),
-                Becomes::History(file) => dir.publish_version(&staged.path, &name, file),
+            let (job, commit) = (transfer.job.to_owned(), commit.clone());
+            let work = move |dir: &Dir, pulse: &Pulse| {
+                let _inside = commit;
+                match becomes {
+                    Becomes::Current(_) => replace(dir, &name, &staged, &job, pulse),
+                    Becomes::History(file) => dir.publish_version(&staged.path, &name, file),
+                }
             };
             Some(transfer.target.volume.start(Lane::Bulk, work))
         })
