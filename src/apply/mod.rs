@@ -2,6 +2,7 @@
 //! two steps, resumable. A step whose expectation no longer holds is refused, and the others go on.
 
 mod steps;
+mod versions;
 
 use std::{
     collections::BTreeSet,

@@ -38,6 +38,7 @@ pub fn words(step: &Step) -> String {
         Step::Version { name, id, to, .. } => format!("copying version {id} of {name} to {to}"),
         Step::Discard { name, from, .. } => format!("discarding {name} on {from}"),
         Step::Remove { name, .. } => format!("removing {name}"),
+        Step::TrashVersions { name, .. } => format!("trashing versions of {name}"),
         Step::RetireBackup { id, .. } => format!("retiring backup {id}"),
         Step::Admit { volume } => format!("admitting {volume}"),
     }
@@ -103,6 +104,7 @@ impl Context<'_> {
                     .remove(name, &|peeks| holds(expect, None, peeks))?;
                 Ok(Outcome::Done)
             }
+            Step::TrashVersions { name, ids, .. } => self.trash_versions(name, ids),
             Step::RetireBackup { id, .. } => self.retire(*id),
             Step::Admit { volume } => Err(StoreError::Failed(format!(
                 "this build cannot admit a joining volume ({volume})"

@@ -2,6 +2,7 @@
 
 pub mod model;
 mod prune;
+mod prune_versions;
 mod remove;
 mod repair;
 mod restore;
@@ -9,6 +10,7 @@ mod restore_backup;
 
 pub use model::*;
 pub use prune::{PruneChoice, backups_kept, prune_backups};
+pub use prune_versions::{VersionsChoice, prune_versions};
 pub use remove::remove;
 pub use repair::{Choice, repair};
 pub use restore::{VersionFacts, restore_version};

@@ -2,7 +2,7 @@
 
 use crate::{
     plan::{Intent, Plan, RestoreMode, Source, Step},
-    report::number::size,
+    report::number::{plural, size},
     volume::ArtifactName,
 };
 
@@ -61,6 +61,13 @@ pub fn command(intent: &Intent) -> String {
                 push(&shell(name));
             }
         }
+        Intent::VersionsPrune { names, policy } => {
+            push("versions prune");
+            for name in names {
+                push(&shell(name));
+            }
+            push(&policy.to_string());
+        }
         Intent::BackupPrune { policy } => {
             push("backup prune");
             push(&policy.to_string());
@@ -100,6 +107,10 @@ pub fn step(step: &Step) -> String {
             format!("discard  {name}  on {from} (to the trash; its home holds it)")
         }
         Step::Remove { name, .. } => format!("remove   {name}  (archived first)"),
+        Step::TrashVersions { name, ids, bytes } => {
+            let count = plural(ids.len() as u64, "version", "versions");
+            format!("trash    {name}  {count}  {}", size(*bytes))
+        }
         Step::RetireBackup { id, bytes } => {
             format!("retire   backup {id}  {}", size(*bytes))
         }

@@ -5,6 +5,8 @@ pub mod history;
 pub mod model;
 mod scan;
 pub mod timeline;
+#[cfg(test)]
+mod timeline_tests;
 
 pub use history::{History, Pick, history};
 pub use model::*;

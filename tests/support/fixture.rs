@@ -997,6 +997,7 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                 expect: Vec::new(),
             })
             .collect(),
+        Intent::VersionsPrune { .. } => Vec::new(),
         Intent::BackupPrune { .. } => {
             summary.unrecoverable =
                 vec!["training-notes as of 20260304_020000, in no other backup".to_owned()];
