@@ -28,6 +28,7 @@ fn store(partitions: usize, placement: &str) -> Fixture {
     arguments.extend(["--placement".to_owned(), placement.to_owned()]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     f.run(&arguments).exits(0);
+    f.configure("store", "warn_fill = 100\nmax_fill = 100");
     for n in 0..NAMES {
         f.run(&["put", &name(n), "--text", &format!("{n} first")])
             .exits(0);
@@ -275,11 +276,7 @@ fn the_placement_changes_and_no_plan_fills_beyond_the_limit() {
     assert_eq!(plan["steps"], json!([]));
     let file = f.path("maifdeck.toml");
     let text = fs::read_to_string(&file).unwrap();
-    fs::write(
-        &file,
-        text.replace("[store]\n", "[store]\nmax_fill = 1\nwarn_fill = 1\n"),
-    )
-    .unwrap();
+    fs::write(&file, text.replace("max_fill = 100", "max_fill = 1")).unwrap();
     let refused = f
         .run(&["partitions", "add", &new_partition(&f, "p4"), "--yes"])
         .exits(2);

@@ -7,6 +7,7 @@ mod relayout;
 mod run;
 mod steps;
 pub mod unplanned;
+mod versions;
 
 pub use steps::holds;
 

@@ -39,6 +39,7 @@ pub fn words(step: &Step) -> String {
         Step::Version { name, id, to, .. } => format!("copying version {id} of {name} to {to}"),
         Step::Move { name, to, .. } => format!("moving {name} to {to}"),
         Step::Remove { name, .. } => format!("removing {name}"),
+        Step::TrashVersions { name, .. } => format!("trashing versions of {name}"),
         Step::RetireBackup { id, .. } => format!("retiring backup {id}"),
         Step::Admit { volume } => format!("admitting {volume}"),
         Step::Mark { volume, .. } => format!("marking {volume}"),
@@ -67,6 +68,7 @@ impl Context<'_> {
                     .remove(name, &|peeks| holds(expect, None, peeks))?;
                 Ok(Outcome::Done)
             }
+            Step::TrashVersions { name, ids, .. } => self.trash_versions(name, ids),
             Step::RetireBackup { id, .. } => self.retire(*id),
             Step::Admit { volume } => self.admit(volume),
             Step::Mark {

@@ -186,8 +186,9 @@ impl Copying<'_> {
         }
         let good = match self.copy(&source, &from, &to) {
             Ok((found, bytes)) => {
-                self.report.bytes += bytes;
-                self.is_good(path, &to, sha256, found)?
+                let good = self.is_good(path, &to, sha256, found)?;
+                self.report.bytes += if good { bytes } else { 0 };
+                good
             }
             // What cannot be read of the backup is lost; the rest is not.
             Err(VolumeError::Io { path: failed, .. }) if failed == from => false,

@@ -37,6 +37,19 @@ pub fn command(context: &Context<'_>, command: &VersionsCommand) -> Result<u8, S
             };
             restore(context, &store, &history, pick, aside, *confirm)
         }
+        VersionsCommand::Prune {
+            names,
+            policy,
+            confirm,
+        } => {
+            store.require_same_layout()?;
+            let names = names
+                .iter()
+                .map(|name| context.name(name))
+                .collect::<Result<_, _>>()?;
+            let plan = planner::prune_versions(&store, names, policy.policy())?;
+            plans::carry_out(context, &store, &plan, *confirm)
+        }
         VersionsCommand::Diff { name, a, b } => {
             let history = read(context, &store, name, Level::Quick)?;
             let a = planner::pick(&store, &history, a)?;

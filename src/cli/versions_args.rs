@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::args::Confirm;
+use super::{args::Confirm, backup_args::PolicyArgs};
 
 #[derive(Debug, Subcommand)]
 pub enum VersionsCommand {
@@ -28,5 +28,14 @@ pub enum VersionsCommand {
         a: String,
         /// The same; without it the current copy
         b: Option<String>,
+    },
+    /// Trash the versions that no rule keeps; the newest one of each artifact stays
+    Prune {
+        /// Only these artifacts; without names all
+        names: Vec<String>,
+        #[command(flatten)]
+        policy: PolicyArgs,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }

@@ -597,6 +597,9 @@ fn make_plan(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
             mode,
             names,
         } => planner::backup(store, &backup.to_string(), names, mode, 50),
+        Intent::VersionsPrune { names, policy } => {
+            planner::prune_versions(store, names, Some(policy))
+        }
         Intent::BackupPrune { policy } => planner::prune(store, Some(policy)),
         Intent::Remove { names } => planner::removal(store, names),
         Intent::Undo { job } => planner::undo(store, &job),

@@ -44,6 +44,12 @@ pub enum Intent {
     },
     /// Archive and mark removed.
     Remove { names: Vec<ArtifactName> },
+    /// Trash versions that no rule keeps; of all artifacts when none is named.
+    VersionsPrune {
+        names: Vec<ArtifactName>,
+        #[serde(flatten)]
+        policy: Policy,
+    },
     /// Retire backups that no rule keeps.
     BackupPrune {
         #[serde(flatten)]
@@ -74,6 +80,7 @@ impl Intent {
             Self::VersionRestore { .. } => "version-restore",
             Self::Repair { .. } => "repair",
             Self::Remove { .. } => "remove",
+            Self::VersionsPrune { .. } => "versions-prune",
             Self::BackupPrune { .. } => "backup-prune",
             Self::Undo { .. } => "undo",
             Self::EmptyTrash { .. } => "trash-empty",
@@ -140,6 +147,14 @@ impl Intent {
                 [name] => format!("remove {name}"),
                 names => format!("remove {} artifacts", names.len()),
             },
+            Self::VersionsPrune { names, policy } => {
+                let what = match names.as_slice() {
+                    [] => "all artifacts".to_owned(),
+                    [name] => name.to_string(),
+                    names => format!("{} artifacts", names.len()),
+                };
+                format!("prune the versions of {what} with {policy}")
+            }
             Self::BackupPrune { policy } => format!("prune backups with {policy}"),
             Self::Undo { job } => format!("undo job {job}"),
             Self::Layout { change } => change.title(),
@@ -285,6 +300,12 @@ pub enum Step {
     Remove {
         name: ArtifactName,
         expect: Expectations,
+    },
+    /// Versions renamed into their volumes' trash, on every replica. Bytes on all of them.
+    TrashVersions {
+        name: ArtifactName,
+        ids: Vec<VersionId>,
+        bytes: u64,
     },
     /// A sealed backup renamed into the backups' trash.
     RetireBackup { id: BackupId, bytes: u64 },
@@ -445,6 +466,7 @@ impl Plan {
             Intent::BackupRestore { .. }
             | Intent::VersionRestore { .. }
             | Intent::Remove { .. }
+            | Intent::VersionsPrune { .. }
             | Intent::BackupPrune { .. }
             | Intent::Undo { .. }
             | Intent::MarkVolume { .. }
@@ -468,7 +490,9 @@ impl Plan {
         }
         let name = match &self.intent {
             Intent::VersionRestore { name, aside, .. } => Some(aside.as_ref().unwrap_or(name)),
-            Intent::Remove { names } | Intent::Repair { names, .. } => match names.as_slice() {
+            Intent::Remove { names }
+            | Intent::Repair { names, .. }
+            | Intent::VersionsPrune { names, .. } => match names.as_slice() {
                 [name] => Some(name),
                 _ => None,
             },

@@ -80,6 +80,7 @@ pub fn undo<'a>(
             | Step::Layout { .. }
             | Step::Mark { .. }
             | Step::Seal
+            | Step::TrashVersions { .. }
             | Step::FreeTrash { .. } => {}
         }
     }

@@ -1,41 +1,31 @@
 //! From what an operator names (artifacts, a version, a backup) to a plan: looks at the store and at
 //! the source, then lets the pure planning do the rest. Shared by console and command line.
 
+mod backups;
+mod histories;
 pub mod layout;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use chrono::{DateTime, Local, Utc};
+pub use backups::{backup_diff, backups, outside, prune};
+pub use histories::{moment, pick, prune_versions, read_state, restore_state};
 
 use crate::{
-    backup::{
-        self, BackupId, BackupState, BackupView,
-        diff::{self, Copy, Difference, State},
-        manifest,
-    },
+    backup::{self, BackupId, BackupState, BackupView, manifest},
     journal,
-    maif::{Verdict, Verification},
     plan::{
-        self, Choice, KnownVersion, KnownVersions, Plan, PruneChoice, RestoreChoice, RestoreMode,
-        Source, VersionFacts,
+        self, Choice, KnownVersion, KnownVersions, Plan, RestoreChoice, RestoreMode, Source,
+        VersionFacts,
     },
     progress::Task,
     report,
     store::{
-        Policy, Store, StoreError,
+        Store, StoreError,
         config::BackupConfig,
         mark::{self, Candidate},
-        retention::{Reason, Refused},
     },
-    survey::{
-        self, History, Pick, Scope, Survey,
-        history::{self, Place},
-        timeline::{Earlier, StateId},
-    },
-    volume::{
-        ArtifactName, Dir, Fingerprint, Lane, Level, Pulse, VersionId, VersionKind,
-        trash::TrashEntry,
-    },
+    survey::{self, Scope, Survey},
+    volume::{ArtifactName, Dir, Lane, Level, Pulse, VersionId, VersionKind, trash::TrashEntry},
 };
 
 /// Plans the restore of a version that was found intact.
@@ -46,116 +36,6 @@ pub fn version(
     aside: Option<ArtifactName>,
 ) -> Result<Plan, StoreError> {
     restore_from(store, &intact_version(store, name, id)?, aside)
-}
-
-/// Plans the restore of an earlier state, also of one that only a backup holds. `None`: what is
-/// current is that state.
-pub fn restore_state(
-    store: &Store,
-    history: &History,
-    pick: Pick,
-    aside: Option<ArtifactName>,
-) -> Result<Option<Plan>, StoreError> {
-    let name = &history.name;
-    let id = match pick {
-        Pick::Current if aside.is_none() => return Ok(None),
-        Pick::Current => {
-            return Err(StoreError::Usage(format!(
-                "that is the current copy of {name}; `maifdeck get` and `put` copy it"
-            )));
-        }
-        Pick::Earlier(id) => id,
-    };
-    let state = history.find(id);
-    let place = state.and_then(Earlier::place);
-    match (id, place) {
-        (_, Some(Place::Volume(id))) => version(store, name, id, aside).map(Some),
-        (StateId::Version(id), Some(Place::Backup(from, path))) => {
-            let (_, found) = history::read(
-                store,
-                name,
-                &Place::Backup(from, path.clone()),
-                &Task::new(),
-            )?;
-            let print = state.and_then(|state| state.print);
-            let Some(print) = print.filter(|_| found.verdict() == Verdict::Intact) else {
-                return Err(StoreError::NoIntactCopy {
-                    name: name.clone(),
-                    why: format!("version {id} in backup {from}: {}", found.problem()),
-                });
-            };
-            let facts = VersionFacts {
-                name: name.clone(),
-                id,
-                source: Source::Backup {
-                    id: from,
-                    path: path.under(Path::new("")),
-                },
-                size: print.size,
-                check: print.check,
-            };
-            restore_from(store, &facts, aside).map(Some)
-        }
-        (StateId::Backup(id), Some(_)) if aside.is_none() => {
-            let names = vec![name.clone()];
-            backup(store, &id.to_string(), names, RestoreMode::Merge, 50).map(Some)
-        }
-        (StateId::Backup(id), Some(_)) => Err(StoreError::Usage(format!(
-            "only backup {id} holds it; `maifdeck backup restore {id} {name} --to DIR` gives the \
-             file, `maifdeck put` takes it"
-        ))),
-        (_, None) => Err(StoreError::NotFound {
-            kind: "version",
-            what: format!("{id} of {name}"),
-        }),
-    }
-}
-
-/// The bytes of a state, with their verification.
-pub fn read_state(
-    store: &Store,
-    history: &History,
-    pick: Pick,
-) -> Result<(std::fs::File, Verification), StoreError> {
-    let name = &history.name;
-    let Pick::Earlier(id) = pick else {
-        let fetched = store.fetch(name)?;
-        return Ok((fetched.file.into_file(), fetched.verification));
-    };
-    let place = history.find(id).and_then(Earlier::place);
-    let place = place.ok_or_else(|| StoreError::NotFound {
-        kind: "version with a copy",
-        what: format!("{id} of {name}"),
-    })?;
-    history::read(store, name, &place, &Task::new())
-}
-
-/// Reads what an operator calls a state: `current`, a version's id, `backup_<id>`, or a time.
-pub fn pick(store: &Store, history: &History, text: &str) -> Result<Pick, StoreError> {
-    if text == "current" {
-        return Ok(Pick::Current);
-    }
-    let id = match (text.parse(), text.strip_prefix("backup_").map(str::parse)) {
-        (Ok(id), _) => StateId::Version(id),
-        (_, Some(Ok(id))) => StateId::Backup(id),
-        _ => return history.at(moment(store, text)?),
-    };
-    if history.find(id).is_none() {
-        return Err(StoreError::NotFound {
-            kind: "version",
-            what: format!("{text} of {}", history.name),
-        });
-    }
-    Ok(Pick::Earlier(id))
-}
-
-/// Reads a time as an operator types it, in the local zone.
-pub fn moment(store: &Store, text: &str) -> Result<DateTime<Utc>, StoreError> {
-    report::when::parse(text, store.clock().now(), report::Zone::Local).ok_or_else(|| {
-        StoreError::Usage(format!(
-            "neither an id nor a time such as 2026-03-11T18:00 or \"yesterday 18:00\": {text}"
-        ))
-    })
 }
 
 fn restore_from(
@@ -227,81 +107,6 @@ pub fn find(store: &Store, id: &str) -> Result<BackupView, StoreError> {
             });
     }
     backup::tree::find(directory, backup_id(id)?)
-}
-
-/// Makes sure that a directory to copy to is neither in a volume nor among the backups, where it
-/// would be taken for a part of them.
-pub fn outside(store: &Store, directory: &Path) -> Result<(), StoreError> {
-    let whole = std::path::absolute(directory).map_err(|error| {
-        StoreError::Usage(format!(
-            "{} cannot be resolved: {error}",
-            directory.display()
-        ))
-    })?;
-    // Where it will be, whatever links lead there; it need not be there yet.
-    let real = whole
-        .parent()
-        .and_then(|parent| parent.canonicalize().ok())
-        .zip(whole.file_name())
-        .map_or_else(|| whole.clone(), |(parent, name)| parent.join(name));
-    let backups = store.config().backup.iter().map(|b| b.directory.as_path());
-    let volumes = store.slots().iter().map(|slot| slot.volume.path());
-    for taken in volumes.chain(backups) {
-        let resolved = taken.canonicalize();
-        let inside = |path: &Path| whole.starts_with(path) || real.starts_with(path);
-        if inside(taken) || resolved.is_ok_and(|resolved| inside(&resolved)) {
-            return Err(StoreError::Usage(format!(
-                "{} lies in {}; name a directory outside of the store and its backups",
-                directory.display(),
-                taken.display()
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// How backup `b`, or the store now, differs from backup `a`.
-pub fn backup_diff(
-    store: &Store,
-    a: &BackupView,
-    b: Option<&BackupView>,
-    task: &Task,
-) -> Result<Difference, StoreError> {
-    let before = State::of_backup(a)?;
-    let after = match b {
-        Some(b) => State::of_backup(b)?,
-        None => state_now(store, task)?,
-    };
-    Ok(diff::compare(&before, &after))
-}
-
-/// The store as a quick survey sees it.
-fn state_now(store: &Store, task: &Task) -> Result<State, StoreError> {
-    let scope = Scope {
-        level: Level::Quick,
-        ..Scope::default()
-    };
-    let survey = survey::survey(store, &scope, task)?;
-    let mut state = State::default();
-    for (row, artifact) in survey.artifacts.iter().enumerate() {
-        for version in survey.history(row) {
-            let key = (artifact.name.clone(), version.id, version.kind);
-            state.versions.insert(key);
-        }
-        if artifact.removed || artifact.vanished {
-            continue;
-        }
-        let known = artifact.reference.is_some().then(|| artifact.shown_copy());
-        let copy = known
-            .flatten()
-            .and_then(|copy| copy.size.zip(copy.check))
-            .map_or(Copy::Unknown, |(size, check)| Copy::Known {
-                print: Fingerprint { size, check },
-                sha256: None,
-            });
-        state.copies.insert(artifact.name.clone(), copy);
-    }
-    Ok(state)
 }
 
 /// Reads a backup's id as an operator gives it.
@@ -494,43 +299,6 @@ pub fn repair(store: &Store, level: Level, wanted: Repair) -> Result<Plan, Store
     };
     let id = store.id().unwrap_or_default();
     Ok(plan::repair(&survey, id, &choice, store.clock().now()))
-}
-
-/// The policy that was given, else that of the `[backup]` section.
-fn policy(store: &Store, given: Option<Policy>) -> Result<Policy, StoreError> {
-    let configured = configured(store)?;
-    Ok(given.unwrap_or_else(|| configured.into()))
-}
-
-/// Plans the retirement of the backups that a policy lets go; without one the configured policy.
-pub fn prune(store: &Store, given: Option<Policy>) -> Result<Plan, StoreError> {
-    let choice = PruneChoice {
-        store: store.id().unwrap_or_default(),
-        policy: policy(store, given)?,
-        undo_window: store.config().store.undo_window,
-    };
-    let backups = backup::list(&configured(store)?.directory)?;
-    plan::prune_backups(&backups, choice, store.clock().now(), &Local).map_err(|error| {
-        StoreError::Usage(match error {
-            Refused::Empty => format!("{error}, or set them in [backup]"),
-            Refused::RemovesAll => error.to_string(),
-        })
-    })
-}
-
-/// All backups, oldest first, each with what the configured policy keeps it by.
-pub fn backups(store: &Store) -> Result<Vec<BackupView>, StoreError> {
-    let mut views = backup::list(&configured(store)?.directory)?;
-    let now = store.clock().now();
-    // Without a policy nothing is pruned, and so nothing is kept by a rule.
-    if let Ok(kept) = plan::backups_kept(&views, &policy(store, None)?, now, &Local) {
-        for (view, mut reasons) in views.iter_mut().zip(kept) {
-            // What the state and the pin say, the view says already.
-            reasons.retain(|reason| !matches!(reason, Reason::Pinned | Reason::NotComplete));
-            view.kept_by = report::kept_by(&reasons);
-        }
-    }
-    Ok(views)
 }
 
 /// Plans to mark a volume's directory, or another one in its place. What is there is in the plan's

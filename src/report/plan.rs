@@ -64,6 +64,13 @@ pub fn command(intent: &Intent) -> String {
                 push(&shell(name));
             }
         }
+        Intent::VersionsPrune { names, policy } => {
+            push("versions prune");
+            for name in names {
+                push(&shell(name));
+            }
+            push(&policy.to_string());
+        }
         Intent::BackupPrune { policy } => {
             push("backup prune");
             push(&policy.to_string());
@@ -132,6 +139,10 @@ pub fn step(step: &Step) -> String {
             bytes,
         } => format!("move     {name}  {from} → {to}  {}", size(*bytes)),
         Step::Remove { name, .. } => format!("remove   {name}  (archived first)"),
+        Step::TrashVersions { name, ids, bytes } => {
+            let count = plural(ids.len() as u64, "version", "versions");
+            format!("trash    {name}  {count}  {}", size(*bytes))
+        }
         Step::RetireBackup { id, bytes } => {
             format!("retire   backup {id}  {}", size(*bytes))
         }

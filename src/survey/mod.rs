@@ -6,6 +6,8 @@ pub mod model;
 mod scan;
 pub mod scrub;
 pub mod timeline;
+#[cfg(test)]
+mod timeline_tests;
 
 pub use checked::Checked;
 pub use history::{History, Pick, history};

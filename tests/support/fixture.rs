@@ -1018,6 +1018,7 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
             })
             .collect(),
         Intent::Undo { .. }
+        | Intent::VersionsPrune { .. }
         | Intent::EmptyTrash { .. }
         | Intent::Layout { .. }
         | Intent::MarkVolume { .. } => Vec::new(),

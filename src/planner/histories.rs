@@ -1,0 +1,159 @@
+//! What an operator asks of one artifact's history: a state by id or time, its bytes, going back to
+//! it; and which versions of all go.
+
+use chrono::{DateTime, Local, Utc};
+
+use super::{backup, look, restore_from, version};
+use crate::{
+    maif::{Verdict, Verification},
+    plan::{self, Plan, RestoreMode, Source, VersionFacts, VersionsChoice},
+    progress::Task,
+    report,
+    store::{Policy, Store, StoreError, retention::Refused},
+    survey::{
+        History, Pick,
+        history::{self, Place},
+        timeline::{Earlier, StateId},
+    },
+    volume::ArtifactName,
+};
+
+/// Plans the restore of an earlier state, also of one that only a backup holds. `None`: what is
+/// current is that state.
+pub fn restore_state(
+    store: &Store,
+    history: &History,
+    pick: Pick,
+    aside: Option<ArtifactName>,
+) -> Result<Option<Plan>, StoreError> {
+    let name = &history.name;
+    let id = match pick {
+        Pick::Current if aside.is_none() => return Ok(None),
+        Pick::Current => {
+            return Err(StoreError::Usage(format!(
+                "that is the current copy of {name}; `maifdeck get` and `put` copy it"
+            )));
+        }
+        Pick::Earlier(id) => id,
+    };
+    let state = history.find(id);
+    let place = state.and_then(Earlier::place);
+    match (id, place) {
+        (_, Some(Place::Volume(id))) => version(store, name, id, aside).map(Some),
+        (StateId::Version(id), Some(Place::Backup(from, path))) => {
+            let (_, found) = history::read(
+                store,
+                name,
+                &Place::Backup(from, path.clone()),
+                &Task::new(),
+            )?;
+            let print = state.and_then(|state| state.print);
+            let Some(print) = print.filter(|_| found.verdict() == Verdict::Intact) else {
+                return Err(StoreError::NoIntactCopy {
+                    name: name.clone(),
+                    why: format!("version {id} in backup {from}: {}", found.problem()),
+                });
+            };
+            let facts = VersionFacts {
+                name: name.clone(),
+                id,
+                source: Source::Backup {
+                    id: from,
+                    path: path.under(std::path::Path::new("")),
+                },
+                size: print.size,
+                check: print.check,
+            };
+            restore_from(store, &facts, aside).map(Some)
+        }
+        (StateId::Backup(id), Some(_)) if aside.is_none() => {
+            let names = vec![name.clone()];
+            backup(store, &id.to_string(), names, RestoreMode::Merge, 50).map(Some)
+        }
+        (StateId::Backup(id), Some(_)) => Err(StoreError::Usage(format!(
+            "only backup {id} holds it; `maifdeck backup restore {id} {name} --to DIR` gives the \
+             file, `maifdeck put` takes it"
+        ))),
+        (_, None) => Err(StoreError::NotFound {
+            kind: "version",
+            what: format!("{id} of {name}"),
+        }),
+    }
+}
+
+/// The bytes of a state, with their verification.
+pub fn read_state(
+    store: &Store,
+    history: &History,
+    pick: Pick,
+) -> Result<(std::fs::File, Verification), StoreError> {
+    let name = &history.name;
+    let Pick::Earlier(id) = pick else {
+        let fetched = store.fetch(name)?;
+        return Ok((fetched.file.into_file(), fetched.verification));
+    };
+    let place = history.find(id).and_then(Earlier::place);
+    let place = place.ok_or_else(|| StoreError::NotFound {
+        kind: "version with a copy",
+        what: format!("{id} of {name}"),
+    })?;
+    history::read(store, name, &place, &Task::new())
+}
+
+/// Reads what an operator calls a state: `current`, a version's id, `backup_<id>`, or a time.
+pub fn pick(store: &Store, history: &History, text: &str) -> Result<Pick, StoreError> {
+    if text == "current" {
+        return Ok(Pick::Current);
+    }
+    let id = match (text.parse(), text.strip_prefix("backup_").map(str::parse)) {
+        (Ok(id), _) => StateId::Version(id),
+        (_, Some(Ok(id))) => StateId::Backup(id),
+        _ => return history.at(moment(store, text)?),
+    };
+    if history.find(id).is_none() {
+        return Err(StoreError::NotFound {
+            kind: "version",
+            what: format!("{text} of {}", history.name),
+        });
+    }
+    Ok(Pick::Earlier(id))
+}
+
+/// Reads a time as an operator types it, in the local zone.
+pub fn moment(store: &Store, text: &str) -> Result<DateTime<Utc>, StoreError> {
+    report::when::parse(text, store.clock().now(), report::Zone::Local).ok_or_else(|| {
+        StoreError::Usage(format!(
+            "neither an id nor a time such as 2026-03-11T18:00 or \"yesterday 18:00\": {text}"
+        ))
+    })
+}
+
+/// Plans the trashing of versions that a policy lets go, of these artifacts or of all; without a
+/// policy that of the `[versions]` section.
+pub fn prune_versions(
+    store: &Store,
+    mut names: Vec<ArtifactName>,
+    given: Option<Policy>,
+) -> Result<Plan, StoreError> {
+    names.sort();
+    let survey = look(store, names.clone())?;
+    if let Some(name) = names.iter().find(|name| survey.find(name).is_none()) {
+        return Err(StoreError::NotFound {
+            kind: "artifact",
+            what: name.to_string(),
+        });
+    }
+    let config = store.config();
+    let choice = VersionsChoice {
+        store: store.id().unwrap_or_default(),
+        names: &names,
+        policy: given.unwrap_or_else(|| (&config.versions).into()),
+        undo_window: config.store.undo_window,
+    };
+    plan::prune_versions(&survey, choice, store.clock().now(), &Local).map_err(|error| {
+        StoreError::Usage(match error {
+            Refused::Empty => format!("{error}, or set them in [versions]"),
+            Refused::RemovesAll => error.to_string(),
+        })
+    })
+}
