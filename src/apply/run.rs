@@ -73,7 +73,7 @@ pub fn run(
     } else {
         run.stretch(&store)?;
     }
-    free_expired(&store);
+    free_expired(&store, journal.id());
     task.flush();
     let state = match (run.cancelled, run.failed) {
         (true, _) => JobState::Cancelled,
@@ -196,13 +196,15 @@ impl Run<'_> {
 }
 
 /// Frees what has waited in the trash for the undo window. What cannot be freed now waits on.
-fn free_expired(store: &Store) {
+/// What this job itself left there waits for the next one, however short the window is.
+fn free_expired(store: &Store, own: &str) {
     let until = store.clock().now() - store.config().store.undo_window;
     let writable = store.slots().iter().filter(|slot| slot.is_writable());
     for slot in writable {
+        let own = own.to_owned();
         let freed = slot.volume.run(Lane::Bulk, move |dir, pulse| {
             for entry in dir.trash(pulse)? {
-                if entry.since().is_some_and(|since| since < until) {
+                if entry.job != own && entry.since().is_some_and(|since| since < until) {
                     dir.free_trash(&entry.job, pulse)?;
                 }
             }
