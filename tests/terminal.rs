@@ -537,3 +537,31 @@ fn leaving_does_not_wait_for_a_volume_that_hangs() {
     );
     s.is_restored();
 }
+
+#[test]
+fn rot_that_a_deep_verification_finds_is_shown_and_repaired() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    f.run(&["backup", "create"]).exits(0);
+    let path = f.path("b/p1/doc.maif");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[444 + 372] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let mut s = Session::open(&f, &[], 30, 110);
+    s.see("nothing critical");
+    s.press("3");
+    s.see("doc");
+    s.press("v");
+    s.see("damaged on p1.2");
+    s.press("1");
+    s.see("1 critical");
+    s.press("\u{1b}[H");
+    s.press("f");
+    s.see("Cancel");
+    s.press("\t\r");
+    s.wait("the dialog closed", |screen| !screen.contains("─ plan "));
+    s.see("nothing critical");
+    s.press("q");
+    assert_eq!(s.end(), 0);
+    s.is_restored();
+}

@@ -7,7 +7,7 @@
 use std::{
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use chrono::{DateTime, Utc};
@@ -57,6 +57,8 @@ struct Memory {
     survey: Option<Arc<Survey>>,
     /// What the newest backup holds.
     known: KnownNames,
+    /// When what was read to the last byte was last remembered.
+    checked_at: Option<SystemTime>,
 }
 
 /// The engine of one open store.
@@ -304,7 +306,13 @@ impl Backend for Live {
     ) -> Result<Option<Arc<Survey>>, String> {
         let store = self.current().reopened();
         *lock(&self.store) = store.clone();
-        let changed = self.looks_changed(&store, visible, previous.as_ref());
+        // What was read to the last byte meanwhile changes the verdict on files that did not change.
+        let checked_at = Checked::saved_at(store.id().unwrap_or_default());
+        let rechecked = {
+            let mut memory = lock(&self.memory);
+            std::mem::replace(&mut memory.checked_at, checked_at) != checked_at
+        };
+        let changed = self.looks_changed(&store, visible, previous.as_ref()) || rechecked;
         let backups = self.backups()?;
         let jobs = self.jobs();
         let same_beside = {
@@ -317,6 +325,7 @@ impl Backend for Live {
         let mut survey = match previous {
             Some(previous) if !changed => (*previous).clone(),
             previous => {
+                let previous = previous.filter(|_| !rechecked);
                 let known = {
                     let mut memory = lock(&self.memory);
                     memory.known.refresh(&backups, store.clock().now());
@@ -481,6 +490,12 @@ impl Backend for Live {
                         ..Scope::default()
                     };
                     let survey = survey::survey(&store, &scope, task)?;
+                    if level == Level::Deep {
+                        let id = store.id().unwrap_or_default();
+                        let mut checked = Checked::load(id);
+                        checked.note_survey(&survey, &store);
+                        checked.save(id)?;
+                    }
                     let worse: Vec<String> = report::findings::of(&survey, &store.config().store)
                         .iter()
                         .filter(|finding| finding.severity <= survey::Severity::Warning)

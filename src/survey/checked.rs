@@ -9,6 +9,7 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, BufWriter, Write},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,11 @@ impl Checked {
 
     pub fn is_empty(&self) -> bool {
         self.volumes.is_empty()
+    }
+
+    /// When what is remembered of a store was last saved.
+    pub fn saved_at(store: &str) -> Option<SystemTime> {
+        fs::metadata(file(store)?).ok()?.modified().ok()
     }
 
     /// Reads what this host remembers of a store. What cannot be read is not remembered.
