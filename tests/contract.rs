@@ -127,6 +127,11 @@ fn looking_gives_the_documented_fields() {
             assert!(survey["summary"][state].is_u64(), "{state}");
         }
     }
+}
+
+#[test]
+fn what_stands_around_the_store_gives_the_documented_fields() {
+    let f = playground();
     let volumes = json(&f, 1, &["volume", "list"]);
     has(&volumes["volumes"][0], &["label", "path", "state"]);
     let lease = json(&f, 0, &["lease", "status"]);
