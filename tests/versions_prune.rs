@@ -39,7 +39,10 @@ fn ids(f: &Fixture, name: &str) -> Vec<String> {
 fn versions_anywhere(f: &Fixture, disk: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     tree(&f.path(disk).join("p1"))
         .into_iter()
-        .filter(|(path, _)| path.parent().is_some_and(|p| p.ends_with("versions")))
+        .filter(|(path, _)| {
+            let trashed = path.starts_with(".maifdeck/trash");
+            trashed || path.parent().is_some_and(|p| p.ends_with("versions"))
+        })
         .map(|(path, bytes)| (path.file_name().unwrap().into(), bytes))
         .collect()
 }

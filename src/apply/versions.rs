@@ -3,7 +3,7 @@
 //! They are expendable only while the current copy was just read and is intact; of a removed
 //! artifact its newest version has to be. The newest version is never trashed.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::collections::BTreeSet;
 
 use super::steps::Context;
 use crate::{
@@ -11,12 +11,10 @@ use crate::{
     maif::{Verdict, verify},
     store::{Slot, StoreError, hold, state::ArtifactState},
     volume::{
-        ArtifactName, At, Dir, Lane, LockMode, VersionId, VersionKind, VolumeError, dir, fault,
+        ArtifactName, At, Dir, Lane, LockMode, Pulse, VersionId, VersionKind, VolumeError, dir,
+        fault,
     },
 };
-
-/// Below a job's trash: where its versions are.
-const BELOW: &str = "versions";
 
 impl Context<'_> {
     pub(super) fn trash_versions(
@@ -50,13 +48,11 @@ impl Context<'_> {
         self.expendable(&slots, name, newest)?;
         for slot in slots {
             let (name, ids, job) = (name.clone(), ids.to_vec(), self.job.to_owned());
+            let commit = self.commit.borrow().clone();
             slot.volume.run(Lane::Bulk, move |dir, pulse| {
-                let trash = dir.own("trash").join(job).join(BELOW);
-                for id in ids {
-                    trash_one(dir, &trash, &name, id)?;
-                    pulse.beat();
-                }
-                settle(dir, &trash)
+                // What renames is inside the gate, even when nobody waits for it any more.
+                let _inside = commit;
+                trash(dir, &name, &ids, &job, pulse)
             })?;
         }
         Ok(Outcome::Done)
@@ -105,33 +101,21 @@ impl Context<'_> {
     }
 }
 
-/// Renames one version into the trash; one that is not there is done.
-fn trash_one(
+/// Takes these versions out of one volume's history; those that are not there are done.
+fn trash(
     dir: &Dir,
-    trash: &Path,
     name: &ArtifactName,
-    id: VersionId,
+    ids: &[VersionId],
+    job: &str,
+    pulse: &Pulse,
 ) -> Result<(), VolumeError> {
-    let from = dir.version_path(name, id, VersionKind::Copy);
-    if fs::symlink_metadata(&from).is_err() {
-        return Ok(());
+    for file in dir.history(name)? {
+        if file.kind == VersionKind::Copy && ids.contains(&file.id) {
+            fault::point("versions.trash").at("trash a version in", dir.path())?;
+            dir.version_to_trash(name, file, job)?;
+            fault::point("versions.trashed").at("trash a version in", dir.path())?;
+            pulse.beat();
+        }
     }
-    fs::create_dir_all(trash).at("create", trash)?;
-    let Some(file) = from.file_name() else {
-        return Ok(());
-    };
-    fault::point("versions.trash").at("trash", &from)?;
-    dir::rename_new(&from, &trash.join(file)).at("trash", &from)?;
-    fault::point("versions.trashed").at("trash", &from)
-}
-
-/// Makes the renames durable: the trash first, so that nothing is in neither place.
-fn settle(dir: &Dir, trash: &Path) -> Result<(), VolumeError> {
-    if !trash.is_dir() {
-        return Ok(());
-    }
-    for directory in trash.ancestors().take(3) {
-        dir::sync_directory(directory)?;
-    }
-    dir::sync_directory(&dir.versions())
+    dir.sync_versions()
 }

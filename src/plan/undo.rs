@@ -74,13 +74,16 @@ pub fn undo<'a>(
                 .summary
                 .skipped
                 .push(format!("backup {id}: maifdeck backup undelete {id}")),
+            Step::TrashVersions { name, ids, .. } => draft.summary.skipped.push(format!(
+                "{name}: {} of its versions are in the trash of job {job}",
+                ids.len()
+            )),
             Step::Version { .. }
             | Step::Move { .. }
             | Step::Admit { .. }
             | Step::Layout { .. }
             | Step::Mark { .. }
             | Step::Seal
-            | Step::TrashVersions { .. }
             | Step::FreeTrash { .. } => {}
         }
     }
