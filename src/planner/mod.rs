@@ -3,12 +3,14 @@
 
 mod backups;
 mod histories;
+mod intent;
 pub mod layout;
 
 use std::path::PathBuf;
 
 pub use backups::{backup_diff, backups, outside, prune};
 pub use histories::{moment, pick, prune_versions, read_state, restore_state};
+pub use intent::of;
 
 use crate::{
     backup::{self, BackupId, BackupState, BackupView, manifest},

@@ -1,0 +1,241 @@
+//! The console's engine: the same functions as the command line's, behind the [`Backend`] trait.
+
+mod history;
+mod inspect;
+mod refresh;
+mod work;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    backend::{
+        ApplyError, Backend, HistoryEntry, Inspection, JobRequest, PlanError, RunningJob, StoreInfo,
+    },
+    table::Agents,
+};
+use crate::{
+    apply,
+    backup::{BackupList, BackupView},
+    journal::{JobList, JobView},
+    plan::{Intent, Plan},
+    planner,
+    progress::Task,
+    store::{Access, Store, StoreError, config::Role},
+    survey::Survey,
+    volume::{ArtifactName, Lane, VersionId},
+};
+use refresh::Memory;
+
+/// The engine of one open store.
+#[derive(Debug)]
+pub struct Live {
+    store: Mutex<Store>,
+    config: String,
+    memory: Mutex<Memory>,
+    running: Mutex<Vec<Task>>,
+    journals: Mutex<JobList>,
+    backups: Mutex<BackupList>,
+    /// Verifications of this process.
+    unjournalled: Arc<Mutex<Vec<JobView>>>,
+}
+
+impl Live {
+    /// `config` is the file that the store was opened by, as it is shown.
+    pub fn new(store: Store, config: String) -> Self {
+        Self {
+            store: Mutex::new(store),
+            config,
+            memory: Mutex::default(),
+            running: Mutex::default(),
+            journals: Mutex::default(),
+            backups: Mutex::default(),
+            unjournalled: Arc::default(),
+        }
+    }
+
+    fn current(&self) -> Store {
+        lock(&self.store).clone()
+    }
+}
+
+impl Backend for Live {
+    fn store(&self) -> StoreInfo {
+        let store = self.current();
+        let config = store.config();
+        let role = match config.node.role {
+            Role::Writer => "writer",
+            Role::Follower => "follower",
+        };
+        StoreInfo {
+            name: config.store.name.clone(),
+            partitions: config.partition.len(),
+            replicas: config
+                .partition
+                .iter()
+                .map(|p| p.replicas.len())
+                .max()
+                .unwrap_or(0),
+            read_only: match (config.node.role, store.access()) {
+                (Role::Follower, _) => Some("this node is a follower".to_owned()),
+                (_, Access::ReadOnly) => Some("opened with --read-only".to_owned()),
+                _ => None,
+            },
+            role: role.to_owned(),
+            lease: "leases are off".to_owned(),
+            backups: config
+                .backup
+                .as_ref()
+                .map(|backup| backup.directory.display().to_string()),
+            config: self.config.clone(),
+        }
+    }
+
+    fn refresh(
+        &self,
+        visible: &[ArtifactName],
+        previous: Option<Arc<Survey>>,
+    ) -> Result<Option<Arc<Survey>>, String> {
+        self.look_again(visible, previous)
+    }
+
+    fn backups(&self) -> Result<Vec<BackupView>, String> {
+        let store = self.current();
+        let Some(config) = &store.config().backup else {
+            return Ok(Vec::new());
+        };
+        let mut list = lock(&self.backups);
+        list.refresh(&config.directory)
+            .map_err(|error| words(&error))
+    }
+
+    fn jobs(&self) -> Vec<JobView> {
+        let mut jobs = lock(&self.journals).refresh(&self.current());
+        // Work that only reads is in no journal: it is told as long as the console is open.
+        jobs.extend(lock(&self.unjournalled).iter().cloned());
+        jobs.sort_by(|a, b| b.id.cmp(&a.id));
+        jobs
+    }
+
+    fn history(&self, name: &ArtifactName) -> Result<Vec<HistoryEntry>, String> {
+        let store = self.current();
+        let survey = lock(&self.memory).survey.clone();
+        let Some(survey) = survey else {
+            return Ok(Vec::new());
+        };
+        let Some(row) = survey.find(name) else {
+            return Err(format!("{name} is not in the store any more"));
+        };
+        Ok(history::history_of(&store, &survey, row, name))
+    }
+
+    fn inspect(
+        &self,
+        name: &ArtifactName,
+        version: Option<VersionId>,
+    ) -> Result<Inspection, String> {
+        let store = self.current();
+        let what = version.map_or_else(|| "current copy".to_owned(), |id| format!("version {id}"));
+        let fetched = match version {
+            Some(id) => store.fetch_version(name, id),
+            None => store.fetch(name),
+        };
+        match fetched {
+            Ok(fetched) => inspect::inspection(
+                name,
+                &format!("{what} on {}", fetched.volume),
+                fetched.file.as_file(),
+                &fetched.verification,
+            )
+            .map_err(|error| error.to_string()),
+            Err(error) => Err(words(&error)),
+        }
+    }
+
+    fn plan(&self, intent: Intent) -> Result<Arc<Plan>, PlanError> {
+        // As it is now: a volume may have been marked since the last refresh.
+        let store = self.current().reopened();
+        *lock(&self.store) = store.clone();
+        store
+            .require_write()
+            .and_then(|()| store.require_same_layout())
+            .map_err(|error| PlanError::Refused(words(&error)))?;
+        planner::of(&store, intent)
+            .map(Arc::new)
+            .map_err(|error| PlanError::Failed(words(&error)))
+    }
+
+    fn apply(&self, plan: Arc<Plan>) -> Result<RunningJob, ApplyError> {
+        let store = self.current();
+        let job = apply::begin(&store, &plan).map_err(|error| match error {
+            StoreError::Changed(_) => ApplyError::Changed(words(&error)),
+            error => ApplyError::Failed(words(&error)),
+        })?;
+        let mut running = self.run(job);
+        if let Intent::MarkVolume { volume, .. } = &plan.intent {
+            running.then = Some(Intent::Repair {
+                names: Vec::new(),
+                accept_older: false,
+                prefer: None,
+                volume: Some(volume.clone()),
+            });
+        }
+        Ok(running)
+    }
+
+    fn start(&self, request: JobRequest) -> Result<RunningJob, String> {
+        self.begin(&request)
+    }
+
+    fn resume_job(&self, id: &str) -> Result<RunningJob, String> {
+        let job = apply::resume(&self.current(), id).map_err(|error| words(&error))?;
+        Ok(self.run(job))
+    }
+
+    fn agents(&self, survey: &Survey) -> Agents {
+        super::agents::read(&self.current(), survey)
+    }
+
+    fn journal(&self, id: &str) -> Option<String> {
+        let below = format!(".maifdeck/journal/{id}.jsonl");
+        self.current().slots().iter().find_map(|slot| {
+            let path = slot.volume.path().join(&below);
+            let asked = path.clone();
+            let there = slot.volume.run(Lane::Short, move |_, _| Ok(asked.exists()));
+            there
+                .is_ok_and(|there| there)
+                .then(|| path.display().to_string())
+        })
+    }
+
+    fn rest(&self, within: Duration) {
+        let tasks = lock(&self.running).clone();
+        for task in &tasks {
+            task.pause();
+        }
+        tracing::info!(
+            jobs = tasks.len(),
+            ?within,
+            "jobs pause at their next safe point"
+        );
+    }
+
+    fn wake(&self) {
+        for task in lock(&self.running).iter() {
+            task.resume();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is behind these mutexes is replaced whole, so a panic leaves nothing half-made.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn words(error: &StoreError) -> String {
+    error
+        .hint()
+        .map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"))
+}
