@@ -221,3 +221,92 @@ fn the_only_replica_counts_at_once_when_its_disk_was_exchanged() {
     let listed = f.run(&["ls", "--json"]).exits(0).json();
     assert_eq!(listed["artifacts"].as_array().unwrap().len(), 6);
 }
+
+/// Copies a volume as it is now, as a snapshot does.
+fn snapshot(f: &Fixture, directory: &str, to: &str) {
+    let copied = std::process::Command::new("cp")
+        .args(["-a", "--"])
+        .args([f.path(directory), f.path(to)])
+        .status();
+    assert!(copied.unwrap().success());
+}
+
+fn roll_back(f: &Fixture, directory: &str, from: &str) {
+    fs::remove_dir_all(f.path(directory)).unwrap();
+    fs::rename(f.path(from), f.path(directory)).unwrap();
+}
+
+/// Any bulk job lets the volumes note where each of them is.
+fn bulk_job(f: &Fixture, code: i32) {
+    for name in ["one", "two"] {
+        f.run(&["put", name, "--text", "x"]).exits(code);
+    }
+    f.run(&["rm", "one", "two", "--yes"]).exits(0);
+}
+
+#[test]
+fn a_volume_rolled_back_to_a_snapshot_counts_for_nothing_until_it_is_repaired() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "first"]).exits(0);
+    snapshot(&f, "b/p1", "snapshot");
+    f.run(&["put", "doc", "--text", "second"]).exits(0);
+    bulk_job(&f, 0);
+    assert_eq!(volume(&f, "p1.2")["state"], "ok");
+    roll_back(&f, "b/p1", "snapshot");
+    let found = volume(&f, "p1.2");
+    assert_eq!(found["state"], "joining");
+    assert!(found["reason"].as_str().unwrap().contains("rolled back"));
+    // With one of the others away, the two left are no quorum: one of them has forgotten.
+    fs::rename(f.path("a/p1"), f.path("away")).unwrap();
+    f.run(&["put", "doc", "--text", "third"]).exits(5);
+    let status = f.run(&["status", "--json"]).exits(1).json();
+    assert!(status.to_string().contains("no-quorum"), "{status}");
+    fs::rename(f.path("away"), f.path("a/p1")).unwrap();
+    f.run(&["replicas", "repair", "--yes"]).exits(0);
+    assert_eq!(volume(&f, "p1.2")["state"], "ok");
+    let copies = f.run(&["replicas", "doc", "--level", "deep", "--json"]);
+    assert_eq!(copies.exits(0).json()["summary"]["ok"], 1);
+}
+
+#[test]
+fn a_volume_that_was_only_away_counts_when_it_comes_back() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "first"]).exits(0);
+    fs::rename(f.path("b/p1"), f.path("away")).unwrap();
+    f.run(&["put", "doc", "--text", "second"]).exits(4);
+    bulk_job(&f, 4);
+    fs::rename(f.path("away"), f.path("b/p1")).unwrap();
+    assert_eq!(volume(&f, "p1.2")["state"], "ok");
+}
+
+#[test]
+fn when_most_disks_are_gone_for_good_the_operator_can_go_on_with_what_is_left() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "first"]).exits(0);
+    for (disk, label) in [("a/p1", "p1.1"), ("b/p1", "p1.2")] {
+        fs::remove_dir_all(f.path(disk)).unwrap();
+        fs::create_dir(f.path(disk)).unwrap();
+        f.run(&["volume", "mark", label, "--yes"]).exits(0);
+    }
+    let status = f.run(&["status", "--json"]).exits(1).json();
+    assert!(status.to_string().contains("--accept-older"), "{status}");
+    f.run(&["put", "doc", "--text", "second"]).exits(5);
+    let refused = f.run(&["replicas", "repair", "--yes"]).exits(4);
+    assert!(
+        refused.text().contains("stays joining"),
+        "{}",
+        refused.text()
+    );
+    let plan = f.run(&[
+        "replicas",
+        "repair",
+        "--accept-older",
+        "--dry-run",
+        "--json",
+    ]);
+    let plan = plan.exits(0).json();
+    assert_eq!(plan["plan"]["unrecoverable"].as_array().unwrap().len(), 2);
+    f.run(&["replicas", "repair", "--accept-older", "--yes"])
+        .exits(0);
+    f.run(&["put", "doc", "--text", "second"]).exits(0);
+}

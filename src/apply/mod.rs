@@ -90,6 +90,7 @@ pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
     check(store, plan)?;
     let lead = store.lead()?;
     let held = keep_out(store, plan)?;
+    store.raise_watermark();
     let header = Header {
         id: job_id(store)?,
         intent: plan.intent.word().to_owned(),
@@ -134,6 +135,7 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
     check(store, &plan)?;
     let lead = store.lead()?;
     let held = keep_out(store, &plan)?;
+    store.raise_watermark();
     let journal = Journal::resume(store, &view.id)?;
     journal.note(&Event::Resumed {
         actor: actor_under(&lead),

@@ -8,7 +8,7 @@ use crate::{
         Config, Slot, Store, StoreError, edit,
         mark::{self, rewrite},
     },
-    volume::{Identity, Lane, Layout, Membership, Volume, fault, identity},
+    volume::{Identity, Lane, Layout, Membership, Volume, Watermark, fault, identity},
 };
 
 /// Raises the layout. The store of the new layout is returned, open.
@@ -87,6 +87,7 @@ fn begin_new(store: &Store, config: &Config, layout: &Layout) -> Result<(), Stor
                 },
                 marked_at: identity::stamp(store.clock().now()),
                 mount_point: false,
+                watermark: Watermark::default(),
                 layout: layout.clone(),
                 probe: None,
             };

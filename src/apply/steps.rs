@@ -41,7 +41,7 @@ pub fn words(step: &Step) -> String {
         Step::Remove { name, .. } => format!("removing {name}"),
         Step::TrashVersions { name, .. } => format!("trashing versions of {name}"),
         Step::RetireBackup { id, .. } => format!("retiring backup {id}"),
-        Step::Admit { volume } => format!("admitting {volume}"),
+        Step::Admit { volume, .. } => format!("admitting {volume}"),
         Step::Mark { volume, .. } => format!("marking {volume}"),
         Step::Layout { layout, .. } => format!("raising the layout to {}", layout.number),
         Step::Seal => "sealing the layout".to_owned(),
@@ -70,7 +70,10 @@ impl Context<'_> {
             }
             Step::TrashVersions { name, ids, .. } => self.trash_versions(name, ids),
             Step::RetireBackup { id, .. } => self.retire(*id),
-            Step::Admit { volume } => self.admit(volume),
+            Step::Admit {
+                volume,
+                accept_older,
+            } => self.admit(volume, *accept_older),
             Step::Mark {
                 volume,
                 replace: true,
@@ -219,7 +222,7 @@ impl Context<'_> {
     }
 
     /// A volume counts again when nothing on it is left undone.
-    fn admit(&self, volume: &str) -> Result<Outcome, StoreError> {
+    fn admit(&self, volume: &str, accept_older: bool) -> Result<Outcome, StoreError> {
         let failed = self.failed.borrow().get(volume).copied().unwrap_or(0);
         if failed > 0 {
             return Err(StoreError::Failed(format!(
@@ -230,7 +233,7 @@ impl Context<'_> {
         if self.slot(volume)?.state != VolumeState::Joining {
             return Ok(Outcome::Already);
         }
-        mark::admit(self.store, volume)?;
+        mark::admit(self.store, volume, accept_older)?;
         Ok(Outcome::Done)
     }
 

@@ -296,20 +296,14 @@ pub fn scrub(context: &Context<'_>, arguments: &Scrub) -> Result<u8, StoreError>
     if context.output.is_json() {
         context.output.json(json!({ "scrub": report }));
     } else {
-        context.output.line(&format!(
-            "{}, {} read and found right, {} unchanged and trusted, {} found",
-            report::plural(report.artifacts, "artifact", "artifacts"),
-            report::plural(report.verified, "file", "files"),
-            report.trusted,
-            report.found.len()
-        ));
+        context.output.line(&report.words());
         for found in &report.found {
             context.output.line(&format!("  {found}"));
         }
         if !report.found.is_empty() {
             context
                 .output
-                .say("maifdeck replicas repair mends what can be mended");
+                .say("maifdeck replicas repair mends what can be mended, and is journalled");
         }
         if !report.finished {
             context

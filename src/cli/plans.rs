@@ -1,6 +1,6 @@
 //! Commands that make a plan: print it, have it confirmed, apply exactly it.
 
-use std::{io::Read, path::Path};
+use std::io::Read;
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::{
     planner,
     report::{self, stamp},
     store::{Store, StoreError},
-    volume::{ArtifactName, At},
+    volume::ArtifactName,
 };
 
 /// `replicas repair`
@@ -50,17 +50,8 @@ pub fn partitions(context: &Context<'_>, command: &PartitionsCommand) -> Result<
     let store = context.open(false)?;
     let (change, confirm) = match command {
         PartitionsCommand::Add { partition, confirm } => {
-            let (name, directories) = partition.split_once('=').ok_or_else(|| {
-                StoreError::Usage(format!(
-                    "a new partition is NAME=DIR[,DIR…], not {partition:?}"
-                ))
-            })?;
-            let directories = directories
-                .split(',')
-                .map(|directory| std::path::absolute(directory).at("find", Path::new(directory)))
-                .collect::<Result<Vec<_>, _>>()?;
-            let name = name.to_owned();
-            (LayoutChange::Add { name, directories }, confirm)
+            let add = LayoutChange::add(partition).map_err(StoreError::Usage)?;
+            (add, confirm)
         }
         PartitionsCommand::Drain { name, confirm } => {
             (LayoutChange::Drain { name: name.clone() }, confirm)

@@ -81,6 +81,7 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
                 "current_bytes": view.current_bytes,
                 "versions_bytes": view.versions_bytes,
                 "trash_bytes": view.trash_bytes,
+            "other_bytes": view.other_bytes(),
                 "other_files": view.other_files,
                 "free_bytes": view.space.map(|s| s.free),
                 "total_bytes": view.space.map(|s| s.total),

@@ -143,6 +143,8 @@ pub enum JobRequest {
     VerifyAll {
         level: Level,
     },
+    /// Everything, slowly, from where the last scrub stopped.
+    Scrub,
 }
 
 /// How a job ended.
@@ -152,6 +154,8 @@ pub struct JobOutcome {
     /// One sentence: `1,204 copied, verified`.
     pub message: String,
     pub errors: Vec<String>,
+    /// What is planned next: the repair of a volume that joined, or of what a scrub found.
+    pub then: Option<Intent>,
 }
 
 /// A job of this process.
@@ -162,8 +166,6 @@ pub struct RunningJob {
     pub title: String,
     /// Whether it changes volumes: the survey rests meanwhile.
     pub changes: bool,
-    /// What is planned next, when it is done: the repair of a volume that joined.
-    pub then: Option<Intent>,
     pub task: Task,
     pub done: watch::Receiver<Option<JobOutcome>>,
 }

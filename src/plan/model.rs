@@ -190,6 +190,24 @@ pub enum LayoutChange {
 }
 
 impl LayoutChange {
+    /// `NAME=DIRECTORY[,DIRECTORY…]`, as an operator writes it.
+    pub fn add(text: &str) -> Result<Self, String> {
+        let (name, places) = text
+            .split_once('=')
+            .ok_or_else(|| format!("not NAME=DIRECTORY[,DIRECTORY…]: {text:?}"))?;
+        let directories: Vec<PathBuf> = places
+            .split(',')
+            .map(|place| PathBuf::from(place.trim()))
+            .collect();
+        if directories.iter().any(|place| place.as_os_str().is_empty()) {
+            return Err(format!("a directory is missing in {text:?}"));
+        }
+        Ok(Self::Add {
+            name: name.trim().to_owned(),
+            directories,
+        })
+    }
+
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Add { .. } => "partition-add",
@@ -310,7 +328,12 @@ pub enum Step {
     /// A sealed backup renamed into the backups' trash.
     RetireBackup { id: BackupId, bytes: u64 },
     /// The volume leaves joining, when every step on it before was done.
-    Admit { volume: String },
+    Admit {
+        volume: String,
+        /// Although too few others answer to know every acknowledged write.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        accept_older: bool,
+    },
     /// A directory becomes a volume, which joins.
     Mark {
         volume: String,

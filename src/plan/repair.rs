@@ -1,7 +1,7 @@
 //! Repair: every copy made equal to its reference, histories made equal to their union, misplaced
 //! artifacts brought home. Pure: from a survey to steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -41,8 +41,9 @@ pub fn repair(survey: &Survey, store: &str, choice: &Choice<'_>, now: DateTime<U
         needs: vec![0; survey.volumes.len()],
         out_of_reach: BTreeMap::new(),
     };
+    let named: HashSet<&ArtifactName> = choice.names.iter().collect();
     for (row, artifact) in survey.artifacts.iter().enumerate() {
-        if choice.names.is_empty() || choice.names.contains(&artifact.name) {
+        if named.is_empty() || named.contains(&artifact.name) {
             draft.artifact(row, artifact);
         }
     }
@@ -170,9 +171,25 @@ impl<'a> Draft<'a> {
         for volume in &self.survey.volumes {
             let wanted = self.choice.volume.is_none_or(|only| only == &*volume.label);
             if volume.state == VolumeState::Joining && wanted {
+                let accept_older = self.choice.accept_older;
                 self.steps.push(Step::Admit {
                     volume: volume.label.to_string(),
+                    accept_older,
                 });
+                let others = || {
+                    let volumes = self.survey.volumes.iter();
+                    volumes.filter(|other| {
+                        other.partition == volume.partition && other.label != volume.label
+                    })
+                };
+                let counting = others().filter(|other| other.state.counts()).count();
+                if accept_older && counting < others().count() {
+                    self.summary.unrecoverable.push(format!(
+                        "writes that only volumes now joining or away acknowledged, if any; {} \
+                         takes what the {counting} others have",
+                        volume.label
+                    ));
+                }
             }
         }
     }

@@ -13,15 +13,18 @@ use crate::{
         edit::{self, Edit},
         layout,
     },
-    volume::Layout,
+    volume::{At, Layout},
 };
 
 /// Plans a change of the layout; the configuration's file is changed by the plan, not before.
-pub fn change(store: &Store, change: LayoutChange) -> Result<Plan, StoreError> {
+pub fn change(store: &Store, mut change: LayoutChange) -> Result<Plan, StoreError> {
     store.require_same_layout()?;
     let mut edit = Edit::of(store.config())?;
-    match &change {
+    match &mut change {
         LayoutChange::Add { name, directories } => {
+            for directory in directories.iter_mut() {
+                *directory = std::path::absolute(&*directory).at("find", directory)?;
+            }
             if store.partitions().iter().any(|p| p.name == *name) {
                 return Err(StoreError::Usage(format!(
                     "there is a partition {name} already"

@@ -43,6 +43,7 @@ pub fn all(
 pub fn of(survey: &Survey, config: &StoreConfig) -> Vec<Finding> {
     let mut findings = Vec::new();
     volumes(survey, &mut findings);
+    quorums(survey, config, &mut findings);
     artifacts(survey, &mut findings);
     behind(survey, &mut findings);
     fill(survey, config.warn_fill, &mut findings);
@@ -242,6 +243,43 @@ fn sort(findings: &mut [Finding]) {
         .sort_by(|a, b| (a.severity, a.kind, &a.subject).cmp(&(b.severity, b.kind, &b.subject)));
 }
 
+/// Partitions that take no writes.
+fn quorums(survey: &Survey, config: &StoreConfig, findings: &mut Vec<Finding>) {
+    for (index, partition) in survey.partitions.iter().enumerate() {
+        let volumes = || {
+            let volumes = survey.volumes.iter();
+            volumes.filter(|volume| usize::from(volume.partition) == index)
+        };
+        let replicas = volumes().count();
+        let needed = config.write_quorum.of(replicas);
+        let writable = |state| matches!(state, VolumeState::Ok | VolumeState::Full);
+        let counting = volumes().filter(|v| writable(v.state)).count();
+        // Alone, the volume's own finding says it all.
+        if counting >= needed || replicas < 2 {
+            continue;
+        }
+        let joining = volumes().any(|volume| volume.state == VolumeState::Joining);
+        findings.push(Finding {
+            severity: Severity::Critical,
+            kind: FindingKind::NoQuorum,
+            subject: partition.name.to_string(),
+            message: format!(
+                "{} takes no writes: {counting} of its {replicas} replicas count, {needed} are needed",
+                partition.name
+            ),
+            // Too few to know every acknowledged write: a repair alone admits nobody.
+            remedy: if joining && counting < replicas + 1 - needed {
+                "bring a volume back; if they are gone for good: maifdeck replicas repair --accept-older"
+            } else if joining {
+                "maifdeck replicas repair"
+            } else {
+                "bring a volume back"
+            }
+            .to_owned(),
+        });
+    }
+}
+
 fn volumes(survey: &Survey, findings: &mut Vec<Finding>) {
     for volume in &survey.volumes {
         let (severity, kind, remedy) = match volume.state {
@@ -252,7 +290,7 @@ fn volumes(survey: &Survey, findings: &mut Vec<Finding>) {
                 "free room there, or prune versions".to_owned(),
             ),
             VolumeState::Joining => (
-                Severity::Info,
+                Severity::Warning,
                 FindingKind::VolumeJoining,
                 "maifdeck replicas repair".to_owned(),
             ),
@@ -496,14 +534,41 @@ fn fill(survey: &Survey, warn: u8, findings: &mut Vec<Finding>) {
             continue;
         };
         let used = 100 - u128::from(space.free) * 100 / u128::from(space.total);
-        if used >= u128::from(warn) {
-            findings.push(Finding {
-                severity: Severity::Warning,
-                kind: FindingKind::VolumeFull,
-                subject: volume.label.to_string(),
-                message: format!("the file system of {} is {used} % full", volume.label),
-                remedy: "prune versions or empty the trash".to_owned(),
-            });
+        if used < u128::from(warn) {
+            continue;
         }
+        // What can be freed, largest first.
+        let mut kinds = [
+            (volume.trash_bytes, "trash", "maifdeck trash empty"),
+            (
+                volume.versions_bytes,
+                "old versions",
+                "maifdeck versions prune --keep-last N",
+            ),
+        ];
+        kinds.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
+        let kinds = || kinds.iter().filter(|(bytes, ..)| *bytes > 0);
+        let could: Vec<String> = kinds()
+            .map(|(bytes, what, _)| format!("{} of {what}", report::size(*bytes)))
+            .collect();
+        let could = match could.as_slice() {
+            [] => "nothing of ours can be freed".to_owned(),
+            could => format!("could be freed: {}", could.join(", ")),
+        };
+        let remedies = kinds().map(|(.., command)| *command);
+        let remedies: Vec<&str> = remedies
+            .chain(["maifdeck partitions add NAME=DIR,…"])
+            .collect();
+        findings.push(Finding {
+            severity: Severity::Warning,
+            kind: FindingKind::VolumeFull,
+            subject: volume.label.to_string(),
+            message: format!(
+                "the file system of {} is {used} % full, {} free; {could}",
+                volume.label,
+                report::size(space.free)
+            ),
+            remedy: remedies.join(", or "),
+        });
     }
 }

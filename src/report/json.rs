@@ -25,6 +25,7 @@ pub fn partitions(survey: &Survey) -> Value {
                         "current_bytes": volume.current_bytes,
                         "versions_bytes": volume.versions_bytes,
                         "trash_bytes": volume.trash_bytes,
+                    "other_bytes": volume.other_bytes(),
                         "free_bytes": volume.space.map(|s| s.free),
                         "total_bytes": volume.space.map(|s| s.total),
                     })

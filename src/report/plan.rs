@@ -146,7 +146,7 @@ pub fn step(step: &Step) -> String {
         Step::RetireBackup { id, bytes } => {
             format!("retire   backup {id}  {}", size(*bytes))
         }
-        Step::Admit { volume } => format!("admit    {volume}  (leaves joining)"),
+        Step::Admit { volume, .. } => format!("admit    {volume}  (leaves joining)"),
         Step::Mark {
             volume, directory, ..
         } => {

@@ -58,6 +58,7 @@ impl Store {
             return Err(quorum.missed(counting, missing));
         }
         let lead = self.lead()?;
+        self.note_watermark();
         let held = hold::hold_name(self, &usable, name, LockMode::Exclusive)?;
         if let Some(slot) = usable.first().filter(|_| !self.is_in_bulk()) {
             self.require_layout_of(slot)?;

@@ -30,7 +30,7 @@ pub enum ConfigError {
     None { searched: Vec<String> },
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     #[serde(default)]
@@ -148,7 +148,7 @@ impl<'de> Deserialize<'de> for WriteQuorum {
 macro_rules! section {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident : $kind:ty = $default:expr,)* }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct $name { $($(#[$doc])* pub $field: $kind,)* }
         impl Default for $name {
@@ -178,7 +178,7 @@ section! { StoreConfig {
     max_fill: u8 = 90,
 }}
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartitionConfig {
     pub name: String,
@@ -217,7 +217,7 @@ pub enum StaleCache {
     Refuse,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheConfig {
     pub directory: PathBuf,

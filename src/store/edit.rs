@@ -154,6 +154,17 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, StoreError> {
     Ok(config)
 }
 
+/// The configuration as its file says it now; `None` when that is what it was.
+pub fn changed(config: &Config) -> Result<Option<Config>, StoreError> {
+    let Some(file) = &config.file else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| StoreError::Usage(format!("cannot read {}: {error}", file.display())))?;
+    let now = parse(&text, file)?;
+    Ok((now != *config).then_some(now))
+}
+
 /// Replaces a configuration file in one step.
 pub fn write(file: &Path, text: &str) -> Result<(), StoreError> {
     let temporary = || {

@@ -3,7 +3,7 @@
 //! A volume is used only when its mark carries this store's id, the expected label and our layout.
 //! Everything else is shown with its reason, never written and never counted as empty.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     config::{Config, PartitionConfig, Role},
@@ -12,10 +12,13 @@ use super::{
     lease::Seat,
     placement::Homes,
     state::VolumeState,
+    watermark::{self, RaisedAt},
 };
 use crate::{
     clock::SharedClock,
-    volume::{ArtifactName, Identity, Lane, Layout, Membership, Volume, VolumeError, identity},
+    volume::{
+        ArtifactName, Identity, Lane, Layout, Membership, Volume, VolumeError, Watermark, identity,
+    },
 };
 
 /// Whether this process may change anything. Held here, in the engine.
@@ -45,7 +48,7 @@ impl Slot {
 
     /// Whether its copies may be a reference and count for a quorum.
     pub fn counts(&self) -> bool {
-        self.state.is_readable() && self.state != VolumeState::Joining
+        self.state.counts()
     }
 
     /// Whether it is this store's, whatever layout it carries: then its journals are ours.
@@ -81,6 +84,7 @@ pub struct Store {
     in_bulk: bool,
     /// The lease of this process; all clones have the same.
     seat: Arc<Seat>,
+    raised_at: RaisedAt,
 }
 
 impl Store {
@@ -122,6 +126,12 @@ impl Store {
             .as_ref()
             .and_then(|layout| layout::difference(layout, &config));
         let homes = layout::homes(&config, layout.as_ref());
+        let marks = found
+            .iter()
+            .filter_map(|result| result.as_ref().ok()?.identity.as_ref())
+            .filter(|identity| Some(&*identity.store) == id.as_deref());
+        let rolled_back = watermark::rolled_back(marks.clone());
+        let raised_at = RaisedAt::of(marks);
         let mut seen = BTreeMap::new();
         let slots = volumes
             .into_iter()
@@ -137,12 +147,16 @@ impl Store {
                                 Some(format!("it is the same directory as volume {other}")),
                             ),
                             None => judge(
-                                volume.label(),
-                                volume.path(),
+                                &volume,
                                 &marks,
                                 id.as_deref(),
                                 layout.as_ref(),
                                 layout_problem.as_deref(),
+                                // Alone it has nothing to be made equal to.
+                                rolled_back.get(&**volume.label()).filter(|_| {
+                                    let partition = config.partition.get(partition);
+                                    partition.is_some_and(|p| p.replicas.len() > 1)
+                                }),
                             ),
                         };
                         (state, reason, marks.identity)
@@ -174,6 +188,7 @@ impl Store {
             layout_problem: layout_problem.map(Into::into),
             in_bulk: false,
             seat: Arc::default(),
+            raised_at,
         }
     }
 
@@ -213,6 +228,10 @@ impl Store {
             seat: Arc::clone(&self.seat),
             ..Self::open(Arc::new(config), self.clock.clone(), self.access)
         }
+    }
+
+    pub(super) fn raised_at(&self) -> &RaisedAt {
+        &self.raised_at
     }
 
     /// The lease of this process.
@@ -381,13 +400,14 @@ fn store_id(found: &[Result<Marks, VolumeError>]) -> Option<String> {
 }
 
 fn judge(
-    label: &str,
-    path: &Path,
+    volume: &Volume,
     marks: &Marks,
     store: Option<&str>,
     layout: Option<&Layout>,
     layout_problem: Option<&str>,
+    rolled_back: Option<&(u64, u64)>,
 ) -> (VolumeState, Option<String>) {
+    let (label, path) = (&**volume.label(), volume.path());
     let Some(identity) = &marks.identity else {
         return (
             VolumeState::Unmarked,
@@ -429,6 +449,15 @@ fn judge(
             Some(format!(
                 "its layout is number {}, the store's is {number}; a repair brings it up to date",
                 identity.layout.number
+            )),
+        );
+    }
+    if let Some((own, seen)) = rolled_back {
+        return (
+            VolumeState::Joining,
+            Some(format!(
+                "it was rolled back: its watermark is {own}, the other volumes saw {seen}; a repair \
+                 brings it up to date"
             )),
         );
     }
@@ -485,6 +514,12 @@ pub fn mark_all(config: &Config, clock: &SharedClock) -> Result<String, StoreErr
         .map(|_| identity::new_id())
         .collect::<Result<_, _>>()?;
     let layout = layout::of(config, 1, &ids);
+    let labels = volumes.iter().map(|(_, v)| (v.label().to_string(), 1));
+    let watermark = Watermark {
+        number: 1,
+        at: clock.now().timestamp(),
+        others: labels.collect(),
+    };
     for (_, volume) in &volumes {
         let identity = Identity {
             schema: 1,
@@ -495,6 +530,7 @@ pub fn mark_all(config: &Config, clock: &SharedClock) -> Result<String, StoreErr
             state: Membership::Active,
             marked_at: identity::stamp(clock.now()),
             mount_point: false,
+            watermark: watermark.clone(),
             layout: layout.clone(),
             probe: None,
         };

@@ -27,6 +27,22 @@ pub struct Held {
 }
 
 impl Held {
+    fn take_all(
+        &mut self,
+        store: &Store,
+        slots: &[&Slot],
+        file: &str,
+        mode: LockMode,
+        what: &str,
+    ) -> Result<(), StoreError> {
+        let file = Path::new(OWN).join(file);
+        for slot in slots {
+            let timeout = store.config().store.lock_timeout;
+            self.locks.extend(take(slot, &file, mode, timeout, what)?);
+        }
+        Ok(())
+    }
+
     /// Lets single changes go on beside bulk work that began exclusively.
     pub fn share_store(&self) -> Result<(), StoreError> {
         for lock in &self.locks {
@@ -123,17 +139,16 @@ pub fn hold_for_child(
 
 /// Takes `job.lock`, then `store.lock` in `mode`, on every slot: for bulk work.
 pub fn hold_store(store: &Store, slots: &[&Slot], mode: LockMode) -> Result<Held, StoreError> {
+    let mut held = hold_jobs(store, slots)?;
+    held.take_all(store, slots, "store.lock", mode, "the store")?;
+    Ok(held)
+}
+
+/// Takes `job.lock` on every slot: no bulk work begins meanwhile.
+pub fn hold_jobs(store: &Store, slots: &[&Slot]) -> Result<Held, StoreError> {
+    let (mode, what) = (LockMode::Exclusive, "bulk work on the store");
     let mut held = Held::default();
-    for (file, mode, what) in [
-        ("job.lock", LockMode::Exclusive, "bulk work on the store"),
-        ("store.lock", mode, "the store"),
-    ] {
-        for slot in slots {
-            let file = Path::new(OWN).join(file);
-            let timeout = store.config().store.lock_timeout;
-            held.locks.extend(take(slot, &file, mode, timeout, what)?);
-        }
-    }
+    held.take_all(store, slots, "job.lock", mode, what)?;
     Ok(held)
 }
 

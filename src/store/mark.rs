@@ -9,10 +9,13 @@ use super::{
     edit::{self, Edit},
     error::StoreError,
     grid::{Slot, Store},
+    hold,
     state::VolumeState,
+    watermark,
 };
 use crate::volume::{
-    At, Identity, Lane, Membership, Probe, Volume, VolumeError, identity, listing, mount, probe,
+    At, Identity, Lane, Membership, Probe, Volume, VolumeError, Watermark, identity, listing,
+    mount, probe,
 };
 
 /// What an operator sees of a directory before it is marked. Sizes in bytes.
@@ -197,6 +200,7 @@ fn join(store: &Store, label: &str, directory: Option<&Path>) -> Result<(), Stor
         },
         marked_at: identity::stamp(store.clock().now()),
         mount_point: false,
+        watermark: Watermark::default(),
         layout: layout.clone(),
         probe: None,
     };
@@ -205,8 +209,9 @@ fn join(store: &Store, label: &str, directory: Option<&Path>) -> Result<(), Stor
 }
 
 /// Ends the joining of a volume: its copies count from now on. Refused while too few others answer
-/// to know every acknowledged write: together they must overlap with any quorum of writers.
-pub fn admit(store: &Store, label: &str) -> Result<(), StoreError> {
+/// to know every acknowledged write (together they must overlap with any quorum of writers), unless
+/// the operator accepts that what only the missing ones knew is gone.
+pub fn admit(store: &Store, label: &str, accept_older: bool) -> Result<(), StoreError> {
     let partition = slot(store, label)?.partition;
     let replicas = store.replicas(partition).count();
     let counting = store
@@ -214,17 +219,20 @@ pub fn admit(store: &Store, label: &str) -> Result<(), StoreError> {
         .filter(|slot| slot.counts())
         .count();
     let needed = replicas + 1 - store.config().store.write_quorum.of(replicas);
-    if counting < needed {
+    if counting < needed && !accept_older {
         return Err(StoreError::Changed(format!(
             "{counting} other replicas of its partition answer, {needed} are needed to know what \
-             {label} should hold; it stays joining"
+             {label} should hold; it stays joining. If the others are gone for good, `maifdeck \
+             replicas repair --accept-older` admits it without them"
         )));
     }
     let layout = store
         .layout()
         .cloned()
         .ok_or_else(|| StoreError::Failed("the store has no layout".to_owned()))?;
+    let watermark = watermark::caught_up(store);
     rewrite(slot(store, label)?, move |identity| {
+        identity.watermark = watermark;
         identity.state = Membership::Active;
         identity.layout = layout;
     })
@@ -236,6 +244,8 @@ pub fn probe(store: &Store, label: &str) -> Result<Probe, StoreError> {
     if !slot.is_writable() {
         return Err(super::grid::not_usable(slot));
     }
+    // The mark is rewritten: nobody else may do so meanwhile.
+    let _held = hold::hold_jobs(store, &[slot])?;
     let found = slot.volume.run(Lane::Short, |dir, _| probe::probe(dir))?;
     let kept = found.clone();
     rewrite(slot, move |identity| identity.probe = Some(kept))?;

@@ -26,6 +26,7 @@ pub mod setup;
 pub mod state;
 pub mod transfer;
 pub mod units;
+mod watermark;
 
 pub use config::{Config, ConfigError};
 pub use error::StoreError;

@@ -97,6 +97,11 @@ impl VolumeState {
         }
     }
 
+    /// Whether its copies may be a reference and count for a quorum.
+    pub const fn counts(self) -> bool {
+        self.is_readable() && !matches!(self, Self::Joining)
+    }
+
     /// Whether its contents may be looked at.
     pub const fn is_readable(self) -> bool {
         matches!(self, Self::Ok | Self::Joining | Self::ReadOnly | Self::Full)

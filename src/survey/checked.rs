@@ -61,9 +61,10 @@ impl Checked {
         (check.size == size && check.stamp == stamp).then_some(*check)
     }
 
-    pub fn note(&mut self, instance: &str, name: &ArtifactName, check: Check) {
+    /// Remembers a check; what was remembered of the copy before is returned.
+    pub fn note(&mut self, instance: &str, name: &ArtifactName, check: Check) -> Option<Check> {
         let volume = self.volumes.entry(instance.to_owned()).or_default();
-        volume.insert(name.clone(), check);
+        volume.insert(name.clone(), check)
     }
 
     /// Remembers what a survey of level deep found.

@@ -44,6 +44,21 @@ pub struct Space {
     pub total: u64,
 }
 
+impl Space {
+    /// Between 0 and 1.
+    pub fn used_share(&self) -> f64 {
+        crate::report::number::ratio(self.total.saturating_sub(self.free), self.total)
+    }
+}
+
+impl VolumeView {
+    /// Bytes on its file system that are neither free nor ours; `None` when it could not be asked.
+    pub fn other_bytes(&self) -> Option<u64> {
+        let used = self.space?.total.saturating_sub(self.space?.free);
+        Some(used.saturating_sub(self.current_bytes + self.versions_bytes + self.trash_bytes))
+    }
+}
+
 /// One partition as the survey found it.
 #[derive(Debug, Clone)]
 pub struct PartitionView {
@@ -165,6 +180,7 @@ pub enum FindingKind {
     VolumeJoining,
     VolumeFull,
     VolumeReadonly,
+    NoQuorum,
     BackupNone,
     BackupOld,
     BackupUnverified,

@@ -18,6 +18,7 @@ use crate::{
     local,
     maif::{PublicKey, Verdict, verify},
     progress::Task,
+    report,
     store::{Slot, Store, StoreError},
     volume::{
         ArtifactName, At, Dir, Lane, Level, Pending, Pulse, VersionId, VersionKind, VolumeError,
@@ -57,8 +58,28 @@ pub struct ScrubReport {
     pub bytes: u64,
     /// In words: what is damaged, missing, behind or contested, and where.
     pub found: Vec<String>,
+    /// Artifacts that something was found of: a repair of them is what follows.
+    pub queued: Vec<ArtifactName>,
+    /// Copies that were damaged when they were last read to the last byte, and are right now.
+    pub mended: u64,
     /// Whether it came to its end.
     pub finished: bool,
+}
+
+impl ScrubReport {
+    /// In one sentence.
+    pub fn words(&self) -> String {
+        format!(
+            "{}, {} found right, {} unchanged and trusted; {} found, {} queued for repair, {} mended \
+             since",
+            report::plural(self.artifacts, "artifact", "artifacts"),
+            report::plural(self.verified, "file", "files"),
+            report::count(self.trusted),
+            report::count(self.found.len() as u64),
+            report::count(self.queued.len() as u64),
+            report::count(self.mended),
+        )
+    }
 }
 
 /// Where a scrub is, and when one last came to its end.
@@ -232,19 +253,21 @@ impl Scrub<'_> {
                 match copy.state {
                     CopyState::Unreachable => {}
                     CopyState::Missing => {
-                        self.find(format!("{} is missing on {}", artifact.name, slot.label()));
+                        let what = format!("{} is missing on {}", artifact.name, slot.label());
+                        self.find(&artifact.name, what);
                     }
                     _ if self.is_trusted(slot, &artifact.name, copy) => {
                         self.report.trusted += 1;
                     }
                     state => {
                         if matches!(state, CopyState::Stale | CopyState::Divergent) {
-                            self.find(format!(
+                            let what = format!(
                                 "{} is {} on {}",
                                 artifact.name,
                                 state.word(),
                                 slot.label()
-                            ));
+                            );
+                            self.find(&artifact.name, what);
                         }
                         let pending = self.read(slot, &artifact.name, None);
                         asked.push((*row, slot, None, pending));
@@ -306,7 +329,7 @@ impl Scrub<'_> {
             // A version is on the volumes that have it; which should is for a repair to say.
             Ok(Err(error)) if version.is_some() && error.is_not_found() => {}
             Ok(Err(error)) | Err(error) => {
-                self.find(format!("{what} on {}: {error}", slot.label()));
+                self.find(name, format!("{what} on {}: {error}", slot.label()));
             }
             Ok(Ok((bytes, sha256, problem))) => {
                 self.report.bytes += bytes;
@@ -314,7 +337,10 @@ impl Scrub<'_> {
                     self.report.verified += 1;
                     self.task.add_verified(1);
                 } else {
-                    self.find(format!("{what} on {} is damaged: {problem}", slot.label()));
+                    self.find(
+                        name,
+                        format!("{what} on {} is damaged: {problem}", slot.label()),
+                    );
                 }
                 if version.is_none() {
                     self.remember(slot, name, row, sha256);
@@ -351,11 +377,17 @@ impl Scrub<'_> {
             at: self.store.clock().now().timestamp(),
             sha256,
         };
-        self.checked.note(&identity.instance, name, check);
+        let before = self.checked.note(&identity.instance, name, check);
+        let was_damaged = before.is_some_and(|before| before.sha256.is_none());
+        self.report.mended += u64::from(was_damaged && sha256.is_some());
     }
 
-    fn find(&mut self, what: String) {
+    fn find(&mut self, name: &ArtifactName, what: String) {
         self.task.add_failed(1);
+        // Names come in order.
+        if self.report.queued.last() != Some(name) {
+            self.report.queued.push(name.clone());
+        }
         self.report.found.push(what);
     }
 }

@@ -3,7 +3,7 @@
 //! A directory without it is *unmarked*; an unmounted mount point looks just like that, so such a
 //! directory is shown, never written and never counted as empty.
 
-use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
+use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::Path};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -65,8 +65,22 @@ pub struct Identity {
     /// Whether something was mounted here when it was marked.
     #[serde(default)]
     pub mount_point: bool,
+    /// What tells a volume that was rolled back.
+    #[serde(default)]
+    pub watermark: Watermark,
     pub layout: Layout,
     pub probe: Option<Probe>,
+}
+
+/// A number that only grows, and what the volume noted of the others'.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watermark {
+    pub number: u64,
+    /// When it was raised, in seconds since 1970, by the clock of the host that did.
+    pub at: i64,
+    /// By label, this volume's own among them.
+    #[serde(default)]
+    pub others: BTreeMap<String, u64>,
 }
 
 impl Identity {

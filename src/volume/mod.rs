@@ -27,7 +27,7 @@ pub use batch::BatchSync;
 pub use dir::{Dir, Durable, Found, Staged};
 pub use error::{At, VolumeError};
 pub use history::HistoryFile;
-pub use identity::{Identity, Layout, LayoutPartition, Membership};
+pub use identity::{Identity, Layout, LayoutPartition, Membership, Watermark};
 pub use level::Level;
 pub use listing::Listing;
 pub use lock::{Lock, LockMode};

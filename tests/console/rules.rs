@@ -230,6 +230,7 @@ fn the_question_of_leaving_follows_the_jobs() {
             state: JobState::Done,
             message: "26 artifacts".to_owned(),
             errors: Vec::new(),
+            then: None,
         }));
         console.tick(Duration::from_millis(300));
         assert!(console.text().contains(left), "{}", console.text());
@@ -277,6 +278,7 @@ fn a_job_shows_its_progress_and_its_end() {
         state: JobState::Cancelled,
         message: "2 of 9 copied".to_owned(),
         errors: Vec::new(),
+        then: None,
     }));
     console.tick(Duration::from_millis(300));
     assert!(

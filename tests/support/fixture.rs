@@ -140,7 +140,6 @@ impl FakeBackend {
             id,
             title,
             changes: plan.is_some(),
-            then: None,
             task,
             done,
         }
@@ -157,6 +156,7 @@ fn live(task: &Task, done: &watch::Sender<Option<JobOutcome>>, items: u64, bytes
                 state: JobState::Cancelled,
                 message: "nothing is half-done".to_owned(),
                 errors: Vec::new(),
+                then: None,
             }));
             return;
         }
@@ -169,6 +169,7 @@ fn live(task: &Task, done: &watch::Sender<Option<JobOutcome>>, items: u64, bytes
         state: JobState::Done,
         message: format!("{items} copied, verified"),
         errors: Vec::new(),
+        then: None,
     }));
 }
 
@@ -253,6 +254,7 @@ impl Backend for FakeBackend {
         let (word, title) = match request {
             JobRequest::BackupCreate => ("backup-create", "create a backup".to_owned()),
             JobRequest::BackupVerify { id, .. } => ("backup-verify", format!("verify backup {id}")),
+            JobRequest::Scrub => ("scrub", "scrub".to_owned()),
             JobRequest::VerifyAll { level } => (
                 "verify",
                 format!("verify the store, level {}", level.word()),

@@ -46,7 +46,8 @@ pub const fn finding_pane(kind: FindingKind) -> Pane {
         | FindingKind::VolumeForeign
         | FindingKind::VolumeUnreachable
         | FindingKind::VolumeJoining
-        | FindingKind::VolumeReadonly => Pane::Cluster,
+        | FindingKind::VolumeReadonly
+        | FindingKind::NoQuorum => Pane::Cluster,
         FindingKind::BackupNone
         | FindingKind::BackupOld
         | FindingKind::BackupUnverified
@@ -75,12 +76,13 @@ pub const fn finding_action(kind: FindingKind) -> Action {
         | FindingKind::Divergent
         | FindingKind::Unsupported
         | FindingKind::VolumeUnreachable
-        | FindingKind::VolumeFull
         | FindingKind::VolumeReadonly
+        | FindingKind::NoQuorum
         | FindingKind::BackupUnverified
         | FindingKind::BackupDamaged
         | FindingKind::BackupShrunk
         | FindingKind::OtherFiles => Action::Open,
-        FindingKind::ScrubOverdue => Action::Verify,
+        FindingKind::ScrubOverdue => Action::Scrub,
+        FindingKind::VolumeFull => Action::EmptyTrash,
     }
 }

@@ -10,6 +10,7 @@ mod marking;
 mod movement;
 mod plans;
 mod show;
+mod space;
 
 use super::{
     app::{App, Focus},

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Done, Refusal, jobs, later, marked_or_selected};
+use super::{Done, Refusal, jobs, later, marked_or_selected, space};
 use crate::{
     console::{
         app::{App, Focus},
@@ -84,6 +84,12 @@ pub(super) fn change(app: &mut App, action: Action) -> Done {
             );
             Ok(Vec::new())
         }
+        Action::AddPartition
+        | Action::Drain
+        | Action::Rebalance
+        | Action::EmptyTrash
+        | Action::PruneVersions => space::change(app, action),
+        Action::Scrub => Ok(vec![Command::Start(JobRequest::Scrub)]),
         Action::Pause => jobs::pause(app),
         Action::Cancel => jobs::cancel(app),
         Action::Resume => jobs::resume(app),

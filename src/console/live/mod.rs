@@ -32,7 +32,7 @@ use refresh::Memory;
 /// The engine of one open store.
 #[derive(Debug)]
 pub struct Live {
-    store: Mutex<Store>,
+    store: Arc<Mutex<Store>>,
     config: String,
     memory: Mutex<Memory>,
     running: Mutex<Vec<Task>>,
@@ -46,7 +46,7 @@ impl Live {
     /// `config` is the file that the store was opened by, as it is shown.
     pub fn new(store: Store, config: String) -> Self {
         Self {
-            store: Mutex::new(store),
+            store: Arc::new(Mutex::new(store)),
             config,
             memory: Mutex::default(),
             running: Mutex::default(),
@@ -173,16 +173,16 @@ impl Backend for Live {
             StoreError::Changed(_) => ApplyError::Changed(words(&error)),
             error => ApplyError::Failed(words(&error)),
         })?;
-        let mut running = self.run(job);
-        if let Intent::MarkVolume { volume, .. } = &plan.intent {
-            running.then = Some(Intent::Repair {
+        let then = match &plan.intent {
+            Intent::MarkVolume { volume, .. } => Some(Intent::Repair {
                 names: Vec::new(),
                 accept_older: false,
                 prefer: None,
                 volume: Some(volume.clone()),
-            });
-        }
-        Ok(running)
+            }),
+            _ => None,
+        };
+        Ok(self.run(job, then))
     }
 
     fn start(&self, request: JobRequest) -> Result<RunningJob, String> {
@@ -191,7 +191,7 @@ impl Backend for Live {
 
     fn resume_job(&self, id: &str) -> Result<RunningJob, String> {
         let job = apply::resume(&self.current(), id).map_err(|error| words(&error))?;
-        Ok(self.run(job))
+        Ok(self.run(job, None))
     }
 
     fn agents(&self, survey: &Survey) -> Agents {

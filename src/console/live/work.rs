@@ -13,10 +13,14 @@ use crate::{
     backup,
     console::backend::{JobOutcome, JobRequest, RunningJob},
     journal::{JobState, JobView},
+    plan::Intent,
     progress::{Cancelled, Task},
     report,
-    store::{Store, StoreError},
-    survey::{self, Checked, Scope},
+    store::{Store, StoreError, edit},
+    survey::{
+        self, Checked, Scope,
+        scrub::{self, ScrubReport, ScrubScope},
+    },
     volume::Level,
 };
 
@@ -56,7 +60,6 @@ impl Live {
             id,
             title,
             changes,
-            then: None,
             task,
             done,
         }
@@ -113,10 +116,18 @@ impl Live {
         }))
     }
 
-    pub(super) fn run(&self, job: apply::Job) -> RunningJob {
+    /// Runs a job; `then` is planned when it was done.
+    pub(super) fn run(&self, job: apply::Job, then: Option<Intent>) -> RunningJob {
         let (id, title) = (job.id().to_owned(), job.title());
+        let current = Arc::clone(&self.store);
         self.spawn(id, title, true, move |task| {
-            let view = job.run(task)?;
+            let view = job.run(task);
+            // It may have changed the layout, and the configuration with it.
+            let store = lock(&current).clone();
+            if let Some(config) = edit::changed(store.config())? {
+                *lock(&current) = store.with_config(config);
+            }
+            let view = view?;
             let moment = task.snapshot();
             Ok(JobOutcome {
                 state: view.state,
@@ -128,6 +139,7 @@ impl Live {
                     report::count(moment.verified)
                 ),
                 errors: view.errors,
+                then: then.filter(|_| view.state == JobState::Done),
             })
         })
     }
@@ -151,6 +163,7 @@ impl Live {
                             report::size(report.new_bytes)
                         ),
                         errors: job.errors,
+                        then: None,
                     })
                 }))
             }
@@ -177,7 +190,20 @@ impl Live {
                             report.missing.len()
                         ),
                         errors: report.damaged.into_iter().chain(report.missing).collect(),
+                        then: None,
                     })
+                })
+            }
+            JobRequest::Scrub => {
+                let scope = ScrubScope {
+                    resume: true,
+                    tranquility: store.config().scrub.tranquility,
+                    ..ScrubScope::default()
+                };
+                let looked = store.clone();
+                self.look(&looked, "scrub", "scrub".to_owned(), move |task| {
+                    let report = scrub::scrub(&store, &scope, task)?;
+                    Ok(scrubbed(report))
                 })
             }
             JobRequest::VerifyAll { level } => {
@@ -212,6 +238,7 @@ impl Live {
                             worse.len()
                         ),
                         errors: worse,
+                        then: None,
                     })
                 })
             }
@@ -224,5 +251,27 @@ fn ended(state: JobState, message: &str) -> JobOutcome {
         state,
         message: message.to_owned(),
         errors: Vec::new(),
+        then: None,
+    }
+}
+
+/// A scrub mends nothing by itself: the repair of what it found is offered as a plan.
+fn scrubbed(report: ScrubReport) -> JobOutcome {
+    let state = match (report.finished, report.found.is_empty()) {
+        (false, _) => JobState::Cancelled,
+        (true, true) => JobState::Done,
+        (true, false) => JobState::Partial,
+    };
+    let then = (!report.queued.is_empty()).then(|| Intent::Repair {
+        names: report.queued.clone(),
+        accept_older: false,
+        prefer: None,
+        volume: None,
+    });
+    JobOutcome {
+        state,
+        message: report.words(),
+        errors: report.found,
+        then,
     }
 }

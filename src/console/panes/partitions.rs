@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::{cursor, empty, headings, right, visible};
 use crate::{
     console::{app::App, canvas::Canvas, layout::Parts, text, theme::Role},
-    report::{count, number::ratio, percent, size},
+    report::{count, percent, size},
     survey::{PartitionView, Survey, VolumeView},
 };
 
@@ -135,21 +135,23 @@ fn detail(app: &App, survey: &Survey, canvas: &mut Canvas<'_>, area: Rect) {
         height: 1,
         ..area
     };
+    let x = columns(wide);
     headings(
         canvas,
         header,
         &[
             (2, "volume"),
             (12, "state"),
-            (24, "file system"),
-            (42, "free"),
-            (50, "current"),
-            (61, "versions"),
-            (73, "trash"),
+            (24, if wide { "file system" } else { "full" }),
+            (x + 4, "free"),
+            (x + 10, "current"),
+            (x + 18, "versions"),
+            (x + 30, "trash"),
+            (x + 39, "other"),
         ],
     );
     if wide {
-        headings(canvas, header, &[(82, "path")]);
+        headings(canvas, header, &[(x + 47, "path")]);
     }
     let volumes = survey
         .volumes
@@ -182,53 +184,46 @@ fn detail(app: &App, survey: &Survey, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
+/// Where the column of free bytes begins: the bar before it uses the room.
+const fn columns(wide: bool) -> u16 {
+    if wide { 41 } else { 33 }
+}
+
 fn volume_line(canvas: &mut Canvas<'_>, volume: &VolumeView, row: Rect, wide: bool) {
     canvas.put(row.x + 2, row.y, 9, &volume.label, Role::Title);
     let role = canvas.theme.volume(volume.state);
     canvas.put(row.x + 12, row.y, 11, volume.state.word(), role);
+    let x = row.x + columns(wide);
     if let Some(space) = volume.space {
-        let fill = ratio(space.total.saturating_sub(space.free), space.total);
+        let fill = space.used_share();
         let role = if fill >= 0.85 {
             Role::Warning
         } else {
             Role::Good
         };
-        canvas.bar(row.x + 24, row.y, 8, fill, None, role);
-        right(canvas, row.x + 33, row.y, 4, &percent(fill), role);
-        right(canvas, row.x + 37, row.y, 9, &size(space.free), Role::Text);
+        let bar = columns(wide) - 29;
+        canvas.bar(row.x + 24, row.y, bar, fill, None, role);
+        right(canvas, x - 5, row.y, 4, &percent(fill), role);
+        right(canvas, x, row.y, 8, &size(space.free), Role::Text);
     } else {
         canvas.put(row.x + 24, row.y, 14, "not known", Role::Dim);
     }
     if volume.state.is_readable() {
-        right(
-            canvas,
-            row.x + 48,
-            row.y,
-            9,
-            &size(volume.current_bytes),
-            Role::Text,
-        );
-        right(
-            canvas,
-            row.x + 60,
-            row.y,
-            9,
-            &size(volume.versions_bytes),
-            Role::Text,
-        );
-        right(
-            canvas,
-            row.x + 69,
-            row.y,
-            9,
-            &size(volume.trash_bytes),
-            Role::Dim,
-        );
+        let sizes = [
+            (Some(volume.current_bytes), Role::Text),
+            (Some(volume.versions_bytes), Role::Text),
+            (Some(volume.trash_bytes), Role::Dim),
+            (volume.other_bytes(), Role::Dim),
+        ];
+        for (at, (bytes, role)) in (1..).zip(sizes) {
+            let words = bytes.map(size).unwrap_or_default();
+            right(canvas, x + 9 * at, row.y, 8, &words, role);
+        }
     }
     if wide {
         let path = text::clean(&volume.path.to_string_lossy());
-        let room = row.width.saturating_sub(84);
+        let room = row.width.saturating_sub(columns(wide) + 49);
         let path = text::middle(&path, usize::from(room), canvas.theme.glyphs.ellipsis);
-        canvas.put(row.x + 82, row.y, room, &path, Role::Dim);
+        canvas.put(x + 47, row.y, room, &path, Role::Dim);
     }
 }

@@ -32,8 +32,8 @@ pub(super) fn tick(app: &mut App, moment: Moment) -> Vec<Command> {
         let outcome = running.job.done.borrow().clone();
         let gone = running.job.done.has_changed().is_err();
         if let Some(outcome) = outcome {
-            if outcome.state == JobState::Done {
-                next = running.job.then.clone().or(next.take());
+            if outcome.then.is_some() {
+                next = outcome.then.clone().or(next.take());
             }
             ended.push((running.job.title.clone(), Some(outcome)));
             false

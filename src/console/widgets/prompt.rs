@@ -9,7 +9,7 @@ use crate::{
         canvas::{Canvas, centred},
         theme::Role,
     },
-    plan::Intent,
+    plan::{Intent, LayoutChange},
     store::Policy,
     volume::{ArtifactName, VersionId},
 };
@@ -21,6 +21,10 @@ pub enum Asked {
     Aside(ArtifactName, VersionId),
     /// How many backups to keep.
     KeepLast,
+    /// How many versions of these artifacts to keep; of all when none is named.
+    KeepVersions(Vec<ArtifactName>),
+    /// A new partition with its directories.
+    Partition,
     /// A time, for the version that was current then.
     Time,
 }
@@ -59,6 +63,15 @@ impl Prompt {
                 })),
                 Err(_) => Err("a number is needed".to_owned()),
             },
+            Asked::KeepVersions(names) => versions_policy(&self.text).map(|policy| {
+                Reply::Plan(Intent::VersionsPrune {
+                    names: names.clone(),
+                    policy,
+                })
+            }),
+            Asked::Partition => {
+                LayoutChange::add(&self.text).map(|change| Reply::Plan(Intent::Layout { change }))
+            }
             Asked::Time => Ok(Reply::AsOf(self.text.trim().to_owned())),
         };
         answer.unwrap_or_else(|error| {
@@ -88,6 +101,17 @@ impl Prompt {
             "enter takes   esc leaves",
             Role::Dim,
         );
+    }
+}
+
+/// An empty policy stands for the configured one.
+fn versions_policy(text: &str) -> Result<Policy, String> {
+    match text.trim() {
+        "" => Ok(Policy::default()),
+        text => match text.parse() {
+            Ok(0) | Err(_) => Err("a number from 1, or nothing".to_owned()),
+            Ok(keep_last) => Ok(Policy::last(keep_last)),
+        },
     }
 }
 
