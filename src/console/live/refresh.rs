@@ -10,7 +10,6 @@ use super::{Live, lock, words};
 use crate::{
     backup::{BackupView, KnownNames},
     console::backend::Backend,
-    journal::JobView,
     progress::Task,
     report,
     store::Store,
@@ -29,8 +28,8 @@ pub(super) struct Memory {
     states: Vec<VolumeState>,
     /// Where the sweep goes on.
     next: usize,
-    /// The backups and jobs that the findings are about.
-    shown: (Vec<BackupView>, Vec<JobView>),
+    /// The backups that the findings are about.
+    shown: Vec<BackupView>,
     pub(super) survey: Option<Arc<Survey>>,
     /// What the newest backup holds.
     known: KnownNames,
@@ -54,12 +53,7 @@ impl Live {
         };
         let changed = self.looks_changed(&store, visible, previous.as_ref()) || rechecked;
         let backups = self.backups()?;
-        let jobs = self.jobs();
-        let same_beside = {
-            let memory = lock(&self.memory);
-            memory.shown == (backups.clone(), jobs.clone())
-        };
-        if !changed && same_beside {
+        if !changed && lock(&self.memory).shown == backups {
             return Ok(None);
         }
         let mut survey = match previous {
@@ -81,10 +75,11 @@ impl Live {
                     .map_err(|error| words(&error))?
             }
         };
-        survey.findings = report::findings::all(&survey, &store, &backups, &jobs);
+        // Findings about jobs are made where the jobs are shown.
+        survey.findings = report::findings::all(&survey, &store, &backups, &[]);
         let survey = Arc::new(survey);
         let mut memory = lock(&self.memory);
-        memory.shown = (backups, jobs);
+        memory.shown = backups;
         memory.survey = Some(Arc::clone(&survey));
         Ok(Some(survey))
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, thread};
 
 use tokio::sync::watch;
 
-use super::{Live, lock, words};
+use super::{Live, elsewhere, lock, words};
 use crate::{
     apply::{
         self,
@@ -117,16 +117,9 @@ impl Live {
         let (id, title) = (job.id().to_owned(), job.title());
         self.spawn(id, title, true, move |task| {
             let view = job.run(task)?;
-            let moment = task.snapshot();
             Ok(JobOutcome {
                 state: view.state,
-                message: format!(
-                    "{} of {} steps, {} written, {} verified",
-                    report::count(view.steps_done),
-                    report::count(view.steps_total),
-                    report::size(view.bytes),
-                    report::count(moment.verified)
-                ),
+                message: did(&view, task.snapshot().verified),
                 errors: view.errors,
             })
         })
@@ -160,8 +153,11 @@ impl Live {
                 };
                 let title = format!("verify backup {backup}");
                 let clock = store.clock().clone();
+                let looked = store.clone();
                 self.look(&store, "backup-verify", title, move |task| {
                     let report = backup::verify(&config.directory, backup, quick, &clock, task)?;
+                    let errors =
+                        elsewhere::told(&looked, &config.directory, backup, &report, task)?;
                     let state = if report.ok {
                         JobState::Done
                     } else {
@@ -176,7 +172,7 @@ impl Live {
                             report.damaged.len(),
                             report.missing.len()
                         ),
-                        errors: report.damaged.into_iter().chain(report.missing).collect(),
+                        errors,
                     })
                 })
             }
@@ -217,6 +213,25 @@ impl Live {
             }
         }
     }
+}
+
+/// `1,204 copied, verified, 3.1 GiB written`; before it how many of the steps, unless all.
+fn did(job: &JobView, verified: u64) -> String {
+    let mut words = Vec::new();
+    if job.state != JobState::Done || verified == 0 {
+        let (done, all) = (
+            report::count(job.steps_done),
+            report::count(job.steps_total),
+        );
+        words.push(format!("{done} of {all} steps"));
+    }
+    if verified > 0 {
+        words.push(format!("{} copied, verified", report::count(verified)));
+    }
+    if job.bytes > 0 {
+        words.push(format!("{} written", report::size(job.bytes)));
+    }
+    words.join(", ")
 }
 
 fn ended(state: JobState, message: &str) -> JobOutcome {

@@ -22,7 +22,14 @@ pub enum Asked {
     /// How many backups to keep.
     KeepLast,
     /// A time, for the version that was current then.
-    Time,
+    Time(AsOf),
+}
+
+/// What is done with the version that was current at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsOf {
+    Select,
+    Restore,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +66,7 @@ impl Prompt {
                 })),
                 Err(_) => Err("a number is needed".to_owned()),
             },
-            Asked::Time => Ok(Reply::AsOf(self.text.trim().to_owned())),
+            Asked::Time(then) => Ok(Reply::AsOf(self.text.trim().to_owned(), *then)),
         };
         answer.unwrap_or_else(|error| {
             self.error = Some(error);
