@@ -14,6 +14,8 @@ mod confirm;
 mod first_run;
 #[path = "support/fixture.rs"]
 mod fixture;
+#[path = "console/grounds.rs"]
+mod grounds;
 #[path = "support/headless.rs"]
 mod headless;
 #[path = "console/lists.rs"]
@@ -22,3 +24,7 @@ mod lists;
 mod panes;
 #[path = "console/rules.rs"]
 mod rules;
+#[path = "console/space.rs"]
+mod space;
+#[path = "console/stories.rs"]
+mod stories;

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     backup::BackupView,
-    journal::{JobState, JobView},
-    report::Zone,
+    journal::JobView,
+    report::{self, Zone},
     survey::{ArtifactView, Finding, FindingKind, Severity, Survey},
     volume::ArtifactName,
 };
@@ -104,6 +104,17 @@ pub struct Notice {
     pub until: Duration,
 }
 
+/// What happened by itself, told when its turn comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    pub text: String,
+    pub role: Role,
+    /// Set when its turn has come.
+    pub until: Option<Duration>,
+    /// The finding that it is about: with that it goes.
+    pub about: Option<(FindingKind, String)>,
+}
+
 /// What was read from the engine.
 #[derive(Debug, Clone, Default)]
 pub struct Data {
@@ -114,7 +125,7 @@ pub struct Data {
     pub survey_error: Option<String>,
     /// When the last look succeeded.
     pub fresh: Option<Duration>,
-    /// The survey's findings and the console's own, worst first.
+    /// The survey's findings and those about jobs, worst first.
     pub findings: Vec<Finding>,
     /// Critical, warnings, infos.
     pub severities: [usize; 3],
@@ -163,7 +174,7 @@ pub struct App {
     /// The answer to the last key.
     pub notice: Option<Notice>,
     /// What happened by itself; the first is shown.
-    pub events: VecDeque<Notice>,
+    pub events: VecDeque<News>,
     pub begun: Option<Stroke>,
     pub last_ticket: Ticket,
     /// Work since the last safe point is being finished before leaving.
@@ -366,12 +377,12 @@ impl App {
         });
     }
 
-    /// Merges what the survey found with what the console itself knows.
+    /// What the survey found, what jobs left, and what keeps the console from looking.
     pub fn gather_findings(&mut self) {
-        let mut findings = self
-            .survey()
-            .map(|s| s.findings.clone())
-            .unwrap_or_default();
+        let mut findings = report::findings::about_jobs(&self.data.jobs);
+        if let Some(survey) = self.survey() {
+            findings.extend(survey.findings.iter().cloned());
+        }
         if let Some(error) = &self.data.survey_error {
             findings.push(Finding {
                 severity: Severity::Critical,
@@ -380,23 +391,6 @@ impl App {
                 message: format!("the store could not be looked at: {error}"),
                 remedy: "what is shown is what was seen last".to_owned(),
             });
-        }
-        for job in &self.data.jobs {
-            let known = findings
-                .iter()
-                .any(|f| f.kind == FindingKind::JobInterrupted && f.subject == job.id);
-            if job.state == JobState::Interrupted && !known {
-                findings.push(Finding {
-                    severity: Severity::Critical,
-                    kind: FindingKind::JobInterrupted,
-                    subject: job.id.clone(),
-                    message: format!(
-                        "\"{}\" was interrupted after {} of {} steps",
-                        job.title, job.steps_done, job.steps_total
-                    ),
-                    remedy: "resume it, or undo it".to_owned(),
-                });
-            }
         }
         // An interrupted job comes first: everything else may be its consequence.
         findings.sort_by_key(|f| (f.kind != FindingKind::JobInterrupted, f.severity));

@@ -311,9 +311,11 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let g = canvas.theme.glyphs;
     let help = format!("{} help ", app.settings.keymap.key(Action::Help));
     let help_width = u16::try_from(text::width(&help)).unwrap_or(0);
-    if let Some(notice) = app.notice.as_ref().or_else(|| app.events.front()) {
+    let answer = app.notice.as_ref().map(|n| (&n.text, n.role));
+    let news = || app.events.front().map(|n| (&n.text, n.role));
+    if let Some((words, role)) = answer.or_else(news) {
         let room = area.width.saturating_sub(help_width + 2);
-        canvas.put(area.x + 1, area.y, room, &notice.text, notice.role);
+        canvas.put(area.x + 1, area.y, room, words, role);
         canvas.put_right(area, &help, Role::Dim);
         return;
     }

@@ -1,5 +1,7 @@
 //! Plans and steps in words, and the command that does the same.
 
+use std::time::Duration;
+
 use crate::{
     plan::{Intent, LayoutChange, Plan, RestoreMode, Source, Step},
     report::number::{plural, size},
@@ -208,6 +210,13 @@ pub fn warning(plan: &Plan) -> Option<&'static str> {
     } else {
         "Python programs that place by md5 modulo N do not find what is placed by rendezvous"
     })
+}
+
+/// About how long it takes: disks that are not the best, and many small files.
+pub fn expected(plan: &Plan) -> Duration {
+    const BYTES: u64 = 100 << 20;
+    const STEPS: u64 = 1_000;
+    Duration::from_secs(plan.summary.bytes / BYTES + plan.steps.len() as u64 / STEPS)
 }
 
 /// Whether confirming asks for a typed word, and which: the same words in console and command

@@ -70,14 +70,16 @@ impl ScrubReport {
     /// In one sentence.
     pub fn words(&self) -> String {
         format!(
-            "{}, {} found right, {} unchanged and trusted; {} found, {} queued for repair, {} mended \
-             since",
-            report::plural(self.artifacts, "artifact", "artifacts"),
-            report::plural(self.verified, "file", "files"),
-            report::count(self.trusted),
+            "{} found, {} queued for repair, {} mended, {} verified{}, of {}",
             report::count(self.found.len() as u64),
             report::count(self.queued.len() as u64),
             report::count(self.mended),
+            report::plural(self.verified, "file", "files"),
+            match self.trusted {
+                0 => String::new(),
+                trusted => format!(", {} unchanged and trusted", report::count(trusted)),
+            },
+            report::plural(self.artifacts, "artifact", "artifacts"),
         )
     }
 }

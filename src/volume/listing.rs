@@ -155,14 +155,19 @@ pub fn list(dir: &Dir, pulse: &Pulse) -> Result<Listing, VolumeError> {
     Ok(listing)
 }
 
-/// Modification times of the directories whose change means that names came or went.
-pub fn directory_times(dir: &Dir) -> Result<[i64; 2], VolumeError> {
+/// Modification times of the directories whose change means that names came or went: current copies,
+/// versions, what waits in the trash.
+pub fn directory_times(dir: &Dir) -> Result<[i64; 3], VolumeError> {
     let time = |path: &Path| match fs::metadata(path) {
         Ok(metadata) => Ok(nanos(metadata.mtime(), metadata.mtime_nsec())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(error).at("read", path),
     };
-    Ok([time(dir.path())?, time(&dir.versions())?])
+    Ok([
+        time(dir.path())?,
+        time(&dir.versions())?,
+        time(&dir.own("trash"))?,
+    ])
 }
 
 fn for_each_entry(

@@ -390,8 +390,8 @@ fn what_happens_by_itself_is_told_and_takes_no_key() {
         "{}",
         console.text()
     );
+    // News of a finding goes with the finding.
     console.send(Message::Survey(Ok(Some(healthy.into()))));
-    console.tick(Duration::from_secs(9));
     assert!(console.text().contains("is back"), "{}", console.text());
     console.tick(Duration::from_secs(9));
     assert!(console.app.events.is_empty());

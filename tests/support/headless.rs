@@ -3,11 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::FixedOffset;
+use chrono::{DateTime, FixedOffset, Utc};
 use maifdeck::{
     console::{
         app::{App, Settings},
-        backend::Backend as _,
+        backend::Backend,
         execute::execute,
         keymap::Keymap,
         keys::Stroke,
@@ -26,9 +26,9 @@ use ratatui::{
 
 use crate::fixture::{self, FakeBackend, Shape};
 
-pub struct Headless {
+pub struct Headless<B = FakeBackend> {
     pub app: App,
-    pub backend: Arc<FakeBackend>,
+    pub backend: Arc<B>,
     /// Commands that were not the engine's, in order.
     pub asked: Vec<Command>,
 }
@@ -43,6 +43,13 @@ impl Headless {
     }
 
     pub fn with(backend: FakeBackend, theme: Theme, size: (u16, u16)) -> Self {
+        Self::on(backend, theme, size, fixture::now())
+    }
+}
+
+impl<B: Backend> Headless<B> {
+    /// Opens the console on an engine.
+    pub fn on(backend: B, theme: Theme, size: (u16, u16), now: DateTime<Utc>) -> Self {
         let settings = Settings {
             theme,
             keymap: Keymap::default(),
@@ -52,7 +59,7 @@ impl Headless {
             multiplexed: true,
         };
         let moment = Moment {
-            now: fixture::now(),
+            now,
             elapsed: Duration::ZERO,
         };
         let app = App::new(settings, backend.store(), size, moment);

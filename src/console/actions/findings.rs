@@ -86,3 +86,11 @@ pub const fn finding_action(kind: FindingKind) -> Action {
         FindingKind::VolumeFull => Action::EmptyTrash,
     }
 }
+
+/// Findings that are repaired volume by volume: their subject is its label.
+pub(super) const fn is_about_a_volume(kind: FindingKind) -> bool {
+    matches!(
+        kind,
+        FindingKind::Missing | FindingKind::Stale | FindingKind::VolumeJoining
+    )
+}

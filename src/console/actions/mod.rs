@@ -26,7 +26,7 @@ use crate::volume::ArtifactName;
 pub use clipboard::sent;
 pub use findings::{finding_action, finding_pane};
 pub use movement::{go, has_detail};
-pub use plans::{plan, select_as_of};
+pub use plans::{as_of, plan};
 
 /// Why an action is not done, for the footer.
 type Refusal = String;

@@ -14,7 +14,7 @@ use crate::{
         widgets::{
             Dialog,
             choice::{Choice, Follow},
-            prompt::{Asked, Prompt},
+            prompt::{AsOf, Asked, Prompt},
         },
     },
     plan::{Intent, RestoreMode},
@@ -57,14 +57,7 @@ pub(super) fn change(app: &mut App, action: Action) -> Done {
             if app.shown_history().is_none() {
                 return Err("no history is shown".to_owned());
             }
-            let zone = app.settings.zone.name(app.moment.now);
-            ask(
-                app,
-                Asked::Time,
-                "select the version that was current at".to_owned(),
-                &format!("18:00, yesterday 18:00, 2026-03-11 18:00 (zone {zone})"),
-                "yesterday 18:00",
-            );
+            ask_time(app, AsOf::Select, "select the version that was current at");
             Ok(Vec::new())
         }
         Action::Remove => {
@@ -127,6 +120,15 @@ pub(super) fn fix(app: &mut App) -> Done {
             .clone();
         let action = super::finding_action(finding.kind);
         return match action {
+            Action::Fix if super::findings::is_about_a_volume(finding.kind) => {
+                let intent = Intent::Repair {
+                    names: Vec::new(),
+                    accept_older: false,
+                    prefer: None,
+                    volume: Some(finding.subject),
+                };
+                Ok(plan(app, intent))
+            }
             Action::Fix => {
                 let name = ArtifactName::existing(finding.subject.as_bytes())
                     .filter(|name| app.survey().is_some_and(|s| s.find(name).is_some()));
@@ -240,6 +242,14 @@ pub(super) fn selected_version(
 
 pub(super) fn restore(app: &mut App, mode: RestoreMode) -> Done {
     let intent = if app.pane == Pane::Versions {
+        let entry = app.selected_entry().map(|entry| entry.id);
+        if matches!(entry, Some(EntryId::Current | EntryId::Removed(_))) {
+            // No version is pointed at: a time says which one is meant.
+            let artifact = app.selected_artifact().ok_or("nothing is selected")?;
+            let title = format!("restore {} as it was at", artifact.name);
+            ask_time(app, AsOf::Restore, &title);
+            return Ok(Vec::new());
+        }
         let (name, version) = selected_version(app)?;
         Intent::VersionRestore {
             name,
@@ -269,28 +279,51 @@ pub(super) fn ask(app: &mut App, asked: Asked, title: String, hint: &str, text: 
     }));
 }
 
-/// Selects the entry of the shown history that was current at `time`.
-pub fn select_as_of(app: &mut App, time: DateTime<Utc>) {
-    let found = app
+fn ask_time(app: &mut App, then: AsOf, title: &str) {
+    let zone = app.settings.zone.name(app.moment.now);
+    let hint = format!("18:00, yesterday 18:00, 2026-03-11 18:00 (zone {zone})");
+    ask(
+        app,
+        Asked::Time(then),
+        title.to_owned(),
+        &hint,
+        "yesterday 18:00",
+    );
+}
+
+/// Selects the entry of the shown history that was current at `time`, or plans to restore it.
+pub fn as_of(app: &mut App, time: DateTime<Utc>, then: AsOf) -> Done {
+    let when = app.settings.zone.full(time);
+    let (at, id) = app
         .shown_history()
         .and_then(|history| history.entries.as_ref().ok())
         .and_then(|entries| {
-            entries.iter().position(|entry| {
+            let at = entries.iter().position(|entry| {
                 entry.current_from.is_none_or(|from| from <= time)
                     && entry.current_until.is_none_or(|until| time < until)
-            })
-        });
-    let when = app.settings.zone.full(time);
-    match found {
-        Some(at) => {
-            app.focus = Focus::Detail;
-            app.place_mut().detail.selected = at;
-            let key = app.settings.keymap.key(Action::Restore);
-            app.say(
-                Role::Info,
-                format!("this was current at {when}; {key} restores it"),
-            );
-        }
-        None => app.say(Role::Warning, format!("nothing was current at {when}")),
+            })?;
+            Some((at, entries.get(at)?.id))
+        })
+        .ok_or_else(|| format!("nothing was current at {when}"))?;
+    if then == AsOf::Restore {
+        let (Some(artifact), EntryId::Version(version)) = (app.selected_artifact(), id) else {
+            return Err(format!("at {when} it was as it is now"));
+        };
+        let intent = Intent::VersionRestore {
+            name: artifact.name.clone(),
+            version,
+            aside: None,
+        };
+        app.place_mut().detail.selected = at;
+        return Ok(plan(app, intent));
     }
+    app.place_mut().detail.selected = at;
+    app.dialog = None;
+    app.focus = Focus::Detail;
+    let key = app.settings.keymap.key(Action::Restore);
+    app.say(
+        Role::Info,
+        format!("this was current at {when}; {key} restores it"),
+    );
+    Ok(Vec::new())
 }

@@ -1,5 +1,6 @@
 //! The console's engine: the same functions as the command line's, behind the [`Backend`] trait.
 
+mod elsewhere;
 mod history;
 mod inspect;
 mod refresh;

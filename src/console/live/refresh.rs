@@ -10,7 +10,6 @@ use super::{Live, lock, words};
 use crate::{
     backup::{BackupView, KnownNames},
     console::backend::Backend,
-    journal::JobView,
     progress::Task,
     report,
     store::Store,
@@ -25,12 +24,12 @@ const SWEEP: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// Directory times by slot; `None` for a volume that did not answer.
-    times: Vec<Option<[i64; 2]>>,
+    times: Vec<Option<[i64; 3]>>,
     states: Vec<VolumeState>,
     /// Where the sweep goes on.
     next: usize,
-    /// The backups and jobs that the findings are about.
-    shown: (Vec<BackupView>, Vec<JobView>),
+    /// The backups that the findings are about.
+    shown: Vec<BackupView>,
     pub(super) survey: Option<Arc<Survey>>,
     /// What the newest backup holds.
     known: KnownNames,
@@ -54,12 +53,7 @@ impl Live {
         };
         let changed = self.looks_changed(&store, visible, previous.as_ref()) || rechecked;
         let backups = self.backups()?;
-        let jobs = self.jobs();
-        let same_beside = {
-            let memory = lock(&self.memory);
-            memory.shown == (backups.clone(), jobs.clone())
-        };
-        if !changed && same_beside {
+        if !changed && lock(&self.memory).shown == backups {
             return Ok(None);
         }
         let mut survey = match previous {
@@ -81,10 +75,11 @@ impl Live {
                     .map_err(|error| words(&error))?
             }
         };
-        survey.findings = report::findings::all(&survey, &store, &backups, &jobs);
+        // Findings about jobs are made where the jobs are shown.
+        survey.findings = report::findings::all(&survey, &store, &backups, &[]);
         let survey = Arc::new(survey);
         let mut memory = lock(&self.memory);
-        memory.shown = (backups, jobs);
+        memory.shown = backups;
         memory.survey = Some(Arc::clone(&survey));
         Ok(Some(survey))
     }
@@ -98,7 +93,7 @@ impl Live {
     ) -> bool {
         let mut memory = lock(&self.memory);
         let states: Vec<VolumeState> = store.slots().iter().map(|slot| slot.state).collect();
-        let times: Vec<Option<[i64; 2]>> = store
+        let times: Vec<Option<[i64; 3]>> = store
             .slots()
             .iter()
             .map(|slot| {

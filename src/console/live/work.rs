@@ -4,7 +4,7 @@ use std::{sync::Arc, thread};
 
 use tokio::sync::watch;
 
-use super::{Live, lock, words};
+use super::{Live, elsewhere, lock, words};
 use crate::{
     apply::{
         self,
@@ -128,16 +128,9 @@ impl Live {
                 *lock(&current) = store.with_config(config);
             }
             let view = view?;
-            let moment = task.snapshot();
             Ok(JobOutcome {
                 state: view.state,
-                message: format!(
-                    "{} of {} steps, {} written, {} verified",
-                    report::count(view.steps_done),
-                    report::count(view.steps_total),
-                    report::size(view.bytes),
-                    report::count(moment.verified)
-                ),
+                message: did(&view, task.snapshot().verified),
                 errors: view.errors,
                 then: then.filter(|_| view.state == JobState::Done),
             })
@@ -173,8 +166,11 @@ impl Live {
                 };
                 let title = format!("verify backup {backup}");
                 let clock = store.clock().clone();
+                let looked = store.clone();
                 self.look(&store, "backup-verify", title, move |task| {
                     let report = backup::verify(&config.directory, backup, quick, &clock, task)?;
+                    let errors =
+                        elsewhere::told(&looked, &config.directory, backup, &report, task)?;
                     let state = if report.ok {
                         JobState::Done
                     } else {
@@ -189,7 +185,7 @@ impl Live {
                             report.damaged.len(),
                             report.missing.len()
                         ),
-                        errors: report.damaged.into_iter().chain(report.missing).collect(),
+                        errors,
                         then: None,
                     })
                 })
@@ -206,44 +202,65 @@ impl Live {
                     Ok(scrubbed(report))
                 })
             }
-            JobRequest::VerifyAll { level } => {
-                let title = format!("verify all copies ({})", level.word());
-                let looked = store.clone();
-                self.look(&looked, "verify", title, move |task| {
-                    let scope = Scope {
-                        level,
-                        ..Scope::default()
-                    };
-                    let survey = survey::survey(&store, &scope, task)?;
-                    if level == Level::Deep {
-                        let id = store.id().unwrap_or_default();
-                        let mut checked = Checked::load(id);
-                        checked.note_survey(&survey, &store);
-                        checked.save(id)?;
-                    }
-                    let worse: Vec<String> = report::findings::of(&survey, &store.config().store)
-                        .iter()
-                        .filter(|finding| finding.severity <= survey::Severity::Warning)
-                        .map(|finding| finding.message.clone())
-                        .collect();
-                    Ok(JobOutcome {
-                        state: if worse.is_empty() {
-                            JobState::Done
-                        } else {
-                            JobState::Partial
-                        },
-                        message: format!(
-                            "{} copies verified, {} findings",
-                            report::count(task.snapshot().verified),
-                            worse.len()
-                        ),
-                        errors: worse,
-                        then: None,
-                    })
-                })
-            }
+            JobRequest::VerifyAll { level } => self.verify_all(store, level),
         }
     }
+
+    fn verify_all(&self, store: Store, level: Level) -> Result<RunningJob, String> {
+        let title = format!("verify all copies ({})", level.word());
+        let looked = store.clone();
+        self.look(&looked, "verify", title, move |task| {
+            let scope = Scope {
+                level,
+                ..Scope::default()
+            };
+            let survey = survey::survey(&store, &scope, task)?;
+            if level == Level::Deep {
+                let id = store.id().unwrap_or_default();
+                let mut checked = Checked::load(id);
+                checked.note_survey(&survey, &store);
+                checked.save(id)?;
+            }
+            let worse: Vec<String> = report::findings::of(&survey, &store.config().store)
+                .iter()
+                .filter(|finding| finding.severity <= survey::Severity::Warning)
+                .map(|finding| finding.message.clone())
+                .collect();
+            Ok(JobOutcome {
+                state: if worse.is_empty() {
+                    JobState::Done
+                } else {
+                    JobState::Partial
+                },
+                message: format!(
+                    "{} copies verified, {} findings",
+                    report::count(task.snapshot().verified),
+                    worse.len()
+                ),
+                errors: worse,
+                then: None,
+            })
+        })
+    }
+}
+
+/// `1,204 copied, verified, 3.1 GiB written`; before it how many of the steps, unless all.
+fn did(job: &JobView, verified: u64) -> String {
+    let mut words = Vec::new();
+    if job.state != JobState::Done || verified == 0 {
+        let (done, all) = (
+            report::count(job.steps_done),
+            report::count(job.steps_total),
+        );
+        words.push(format!("{done} of {all} steps"));
+    }
+    if verified > 0 {
+        words.push(format!("{} copied, verified", report::count(verified)));
+    }
+    if job.bytes > 0 {
+        words.push(format!("{} written", report::size(job.bytes)));
+    }
+    words.join(", ")
 }
 
 fn ended(state: JobState, message: &str) -> JobOutcome {

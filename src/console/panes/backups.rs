@@ -243,10 +243,14 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, backup: &BackupView, area: Rect) {
         width: area.width.saturating_sub(3),
         height: area.height - 1,
     };
-    let state = match &backup.reason {
+    let mut state = match &backup.reason {
         Some(reason) => format!("{}: {}", backup.state.word(), text::clean(reason)),
         None => backup.state.word().to_owned(),
     };
+    if let Some(v) = backup.verified.filter(|v| v.ok && v.level == Level::Deep) {
+        let (dot, ago) = (canvas.theme.glyphs.separator, ago(app.moment.now, v.at));
+        state = format!("{state} {dot} verified {} % {ago}", v.percent);
+    }
     let role = canvas.theme.backup(backup.state);
     let mut y = field(canvas, inner, inner.y, "state", &state, role);
     y = field(canvas, inner, y, "made", &zone.full(backup.at), Role::Text);
@@ -275,6 +279,16 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, backup: &BackupView, area: Rect) {
         None => Role::Warning,
     };
     y = field(canvas, inner, y, "verified", &verified, role);
+    for file in damage(app, backup) {
+        y = field(
+            canvas,
+            inner,
+            y,
+            "damaged",
+            &text::clean(file),
+            Role::Critical,
+        );
+    }
     let kept = kept_by(backup);
     if !kept.is_empty() {
         y = field(canvas, inner, y, "kept by", &kept, Role::Text);
@@ -286,4 +300,15 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, backup: &BackupView, area: Rect) {
         canvas.theme.glyphs.ellipsis,
     );
     field(canvas, inner, y, "path", &path, Role::Dim);
+}
+
+/// What the last verification of a damaged backup named, as long as that is remembered.
+fn damage<'a>(app: &'a App, backup: &BackupView) -> &'a [String] {
+    if backup.state != BackupState::Damaged {
+        return &[];
+    }
+    let id = backup.id.to_string();
+    let mut jobs = app.data.jobs.iter();
+    jobs.find(|job| job.intent == "backup-verify" && job.title.ends_with(&id))
+        .map_or(&[], |job| &job.errors)
 }

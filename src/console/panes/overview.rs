@@ -17,7 +17,7 @@ use crate::{
         when::ago,
     },
     report::{count, number::ratio, percent, plural, size},
-    survey::{ArtifactState, Finding},
+    survey::{ArtifactState, Finding, FindingKind},
     volume::Level,
 };
 
@@ -96,7 +96,8 @@ fn line(app: &App, canvas: &mut Canvas<'_>, finding: &Finding, row: Rect) {
     let subject = text::clean(&finding.subject);
     let message = text::clean(&finding.message);
     let mut left = room;
-    if !message.contains(&subject) {
+    // A job's id says nothing at a glance; the detail has it.
+    if finding.kind != FindingKind::JobInterrupted && !message.contains(&subject) {
         let cut = text::middle(
             &subject,
             usize::from(room / 3),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::events;
 use crate::console::{
-    app::{App, Cursor, History, Running},
+    app::{App, Cursor, History, News, Running},
     backend::{ApplyError, RunningJob},
     keymap::Pane,
     message::{Command, Message, Ticket},
@@ -72,7 +72,10 @@ pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
             if matches!(&app.dialog, Some(Dialog::Planning { ticket, .. }) if *ticket == asked) {
                 app.dialog = None;
                 match result {
-                    Ok(plan) => app.dialog = Some(Dialog::Plan(PlanDialog::new(plan))),
+                    Ok(plan) => {
+                        let dialog = PlanDialog::new(plan, &app.settings);
+                        app.dialog = Some(Dialog::Plan(dialog));
+                    }
                     Err(error) => app.say(Role::Warning, text::clean(&error.to_string())),
                 }
             }
@@ -119,19 +122,20 @@ pub(super) fn surveyed(app: &mut App, result: Result<Option<Seen>, String>) -> V
             let error = text::clean(&error);
             if app.data.survey_error.is_none() {
                 let words = format!("the store could not be looked at: {error}");
-                news.push((Role::Critical, words));
+                news.push(News::new(Role::Critical, words));
             }
             app.data.survey_error = Some(error);
         }
     }
     let before = std::mem::take(&mut app.data.findings);
     app.gather_findings();
+    events::outdate(app);
     if had_survey {
         news.extend(events::findings(&before, &app.data.findings));
     }
     let mut bells: Vec<_> = news
         .into_iter()
-        .filter_map(|(role, words)| events::tell(app, role, words))
+        .filter_map(|news| events::tell(app, news))
         .collect();
     bells.truncate(1);
     bells

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     console::{
-        app::{App, Notice},
+        app::{App, News},
         message::Command,
         text,
         theme::Role,
@@ -18,32 +18,67 @@ const SHOWN: Duration = Duration::from_secs(8);
 /// More are not kept: who comes back later reads the findings, not the news.
 const MOST: usize = 6;
 
-/// Tells it after what is being told.
-pub(super) fn tell(app: &mut App, role: Role, text: String) -> Option<Command> {
-    let now = app.moment.elapsed;
-    // It is newer than the answer to the last key.
-    app.notice = None;
-    let after = app.events.back().map_or(now, |last| last.until.max(now));
-    if app.events.len() < MOST {
-        app.events.push_back(Notice {
+impl News {
+    pub(super) fn new(role: Role, text: String) -> Self {
+        Self {
             text,
             role,
-            until: after + SHOWN,
-        });
+            until: None,
+            about: None,
+        }
     }
+}
+
+/// Tells it after what is being told.
+pub(super) fn tell(app: &mut App, news: News) -> Option<Command> {
+    if app.events.len() < MOST {
+        app.events.push_back(news);
+    }
+    told(app)
+}
+
+/// Tells it at once: the end of what the operator began is waited for.
+pub(super) fn tell_first(app: &mut App, news: News) -> Option<Command> {
+    if let Some(interrupted) = app.events.front_mut() {
+        interrupted.until = None;
+    }
+    app.events.push_front(news);
+    app.events.truncate(MOST);
+    told(app)
+}
+
+fn told(app: &mut App) -> Option<Command> {
+    // It is newer than the answer to the last key.
+    app.notice = None;
+    pass(app);
     app.settings.bell.then_some(Command::Bell)
 }
 
-/// Drops what was told long enough.
+/// Drops what was told long enough, and goes on to the next.
 pub(super) fn pass(app: &mut App) {
     let now = app.moment.elapsed;
-    while app.events.front().is_some_and(|event| event.until <= now) {
+    let over = |news: &News| news.until.is_some_and(|until| until <= now);
+    while app.events.front().is_some_and(over) {
         app.events.pop_front();
+    }
+    if let Some(first) = app.events.front_mut() {
+        first.until.get_or_insert(now + SHOWN);
     }
 }
 
+/// Drops news of findings that are no more.
+pub(super) fn outdate(app: &mut App) {
+    let findings = &app.data.findings;
+    app.events.retain(|news| {
+        news.about.as_ref().is_none_or(|(kind, subject)| {
+            let mut findings = findings.iter();
+            findings.any(|f| f.kind == *kind && f.subject == *subject)
+        })
+    });
+}
+
 /// Volumes that went or came back since the survey before.
-pub(super) fn volumes(before: &Survey, after: &Survey) -> Vec<(Role, String)> {
+pub(super) fn volumes(before: &Survey, after: &Survey) -> Vec<News> {
     after
         .volumes
         .iter()
@@ -58,17 +93,20 @@ pub(super) fn volumes(before: &Survey, after: &Survey) -> Vec<(Role, String)> {
                         .map(text::clean)
                         .unwrap_or_default();
                     let words = format!("volume {label} is {}: {why}", volume.state.word());
-                    Some((Role::Critical, words))
+                    Some(News::new(Role::Critical, words))
                 }
-                (false, true) => Some((Role::Good, format!("volume {label} is back"))),
+                (false, true) => {
+                    let words = format!("volume {label} is back");
+                    Some(News::new(Role::Good, words))
+                }
                 _ => None,
             }
         })
         .collect()
 }
 
-/// The worst of what was not found before, and how many more there are; `told` is left out.
-pub(super) fn findings(before: &[Finding], after: &[Finding]) -> Option<(Role, String)> {
+/// The worst of what was not found before, and how many more there are.
+pub(super) fn findings(before: &[Finding], after: &[Finding]) -> Option<News> {
     let known: BTreeSet<_> = before.iter().map(|f| (f.kind, &*f.subject)).collect();
     let mut new = after.iter().filter(|f| {
         f.severity <= Severity::Warning
@@ -92,5 +130,8 @@ pub(super) fn findings(before: &[Finding], after: &[Finding]) -> Option<(Role, S
     } else {
         format!("{subject}: {message}")
     };
-    Some((role, format!("new finding: {about}{more}")))
+    Some(News {
+        about: Some((worst.kind, worst.subject.clone())),
+        ..News::new(role, format!("new finding: {about}{more}"))
+    })
 }

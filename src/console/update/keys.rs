@@ -75,16 +75,16 @@ pub(super) fn replied(app: &mut App, reply: Reply) -> Vec<Command> {
             actions::sent(app, text)
         }
         Reply::Wait(command) => vec![command],
-        Reply::AsOf(when) => {
-            match report::when::parse(&when, app.moment.now, app.settings.zone) {
-                Some(time) => {
-                    app.dialog = None;
-                    actions::select_as_of(app, time);
-                }
-                None => {
+        Reply::AsOf(when, then) => {
+            let now = app.moment.now;
+            let found = report::when::parse(&when, now, app.settings.zone)
+                .ok_or("not a time: 18:00, yesterday 18:00, 2026-03-11 18:00".to_owned())
+                .and_then(|time| actions::as_of(app, time, then));
+            match found {
+                Ok(commands) => return commands,
+                Err(why) => {
                     if let Some(Dialog::Prompt(prompt)) = &mut app.dialog {
-                        prompt.error =
-                            Some("not a time: 18:00, yesterday 18:00, 2026-03-11 18:00".to_owned());
+                        prompt.error = Some(why);
                     }
                 }
             }

@@ -4,7 +4,7 @@ use super::events;
 use crate::{
     console::{
         actions,
-        app::App,
+        app::{App, News},
         layout,
         message::{Command, Moment},
         text,
@@ -78,7 +78,7 @@ pub(super) fn tick(app: &mut App, moment: Moment) -> Vec<Command> {
                 format!("{title}: its worker failed; see the log"),
             ),
         };
-        commands.extend(events::tell(app, role, words));
+        commands.extend(events::tell_first(app, News::new(role, words)));
     }
     if let Some(intent) = next.filter(|_| app.dialog.is_none()) {
         commands.extend(actions::plan(app, intent));

@@ -52,8 +52,8 @@ pub enum Reply {
     Copy(String),
     /// The dialog stays and waits for what the command brings.
     Wait(Command),
-    /// Select the version that was current then.
-    AsOf(String),
+    /// Find the version that was current then.
+    AsOf(String, prompt::AsOf),
 }
 
 /// Keys to a dialog: Esc and C-c close every one of them.

@@ -1,7 +1,7 @@
 //! The confirmation of a plan. It is bound to one plan by its id; what is confirmed is that plan
 //! and no other. The focus starts on Cancel, and what destroys takes a typed word.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use super::{Reply, edit};
 use crate::{
     console::{
-        app::App,
+        app::{App, Settings},
         canvas::{Canvas, Piece, centred},
         message::{Command, Ticket},
         text,
@@ -45,11 +45,32 @@ pub struct PlanDialog {
     pub state: State,
     /// A word about the last key: what is still missing.
     pub hint: Option<&'static str>,
+    /// The command line that does the same, cut to a few lines: it may name every artifact.
+    same_as: String,
+    /// What a lost connection would do to it.
+    caution: Option<String>,
 }
 
+/// Longer than this, and an operator may lose the connection meanwhile.
+const LONG: Duration = Duration::from_secs(300);
+/// Characters of the equivalent command that are shown.
+const COMMAND: usize = 240;
+
 impl PlanDialog {
-    pub const fn new(plan: Arc<Plan>) -> Self {
+    pub fn new(plan: Arc<Plan>, settings: &Settings) -> Self {
+        let expected = report::plan::expected(&plan);
         Self {
+            same_as: text::middle(
+                &report::command(&plan.intent),
+                COMMAND,
+                settings.theme.glyphs.ellipsis,
+            ),
+            caution: (expected > LONG && !settings.multiplexed).then(|| {
+                format!(
+                    "This takes about {}: outside tmux and screen a lost connection interrupts it.",
+                    report::duration(expected)
+                )
+            }),
             plan,
             focus: Focus::Cancel,
             typed: String::new(),
@@ -129,7 +150,7 @@ impl PlanDialog {
         let width = 100.min(screen.width);
         let inner_width = usize::from(width.saturating_sub(4));
         let head = self.head(app, inner_width);
-        let foot = self.foot(app, inner_width);
+        let foot = self.foot(inner_width);
         let lines = head.len() + foot.len() + self.plan.steps.len().min(14) + 3;
         let height = u16::try_from(lines).unwrap_or(u16::MAX);
         let area = centred(screen, width, height);
@@ -265,7 +286,9 @@ impl PlanDialog {
                 counts.push(plural(number, one, many));
             }
         }
-        counts.push(format!("{} to write", size(summary.bytes)));
+        if summary.bytes > 0 {
+            counts.push(format!("{} to write", size(summary.bytes)));
+        }
         let joined = counts.join(&format!(" {} ", app.settings.theme.glyphs.separator));
         lines.extend(
             text::wrap(&joined, width)
@@ -305,21 +328,19 @@ impl PlanDialog {
             .collect();
         listed("kept", &kept, Role::Dim);
         listed("left undone", &summary.skipped, Role::Warning);
-        if summary.unrecoverable.is_empty() && !self.plan.is_empty() {
+        if summary.unrecoverable.is_empty() && summary.replaces + summary.removes > 0 {
             lines.push(line(
                 "everything that this replaces can be brought back afterwards".to_owned(),
                 Role::Good,
             ));
         }
-        lines.push(vec![
-            ("same as: ".to_owned(), Role::Dim),
-            (report::command(&self.plan.intent), Role::Dim),
-        ]);
+        let same_as = text::wrap(&format!("same as: {}", self.same_as), width);
+        lines.extend(same_as.into_iter().map(|words| line(words, Role::Dim)));
         lines
     }
 
     /// The question and its answers; the last line is left to the buttons.
-    fn foot(&self, app: &App, width: usize) -> Vec<Vec<Piece>> {
+    fn foot(&self, width: usize) -> Vec<Vec<Piece>> {
         let mut lines = vec![vec![(String::new(), Role::Text)]];
         let mut say = |words: &str, role| {
             for line in text::wrap(words, width) {
@@ -337,11 +358,8 @@ impl PlanDialog {
             }
             State::Failed(why) => say(&text::clean(why), Role::Critical),
             State::Ready => {
-                if !app.settings.multiplexed && self.plan.summary.bytes > 50 << 30 {
-                    say(
-                        "This will take long, and outside tmux and screen a lost connection interrupts it.",
-                        Role::Warning,
-                    );
+                if let Some(caution) = &self.caution {
+                    say(caution, Role::Warning);
                 }
                 if self.plan.is_empty() {
                     say("Nothing needs to be changed.", Role::Good);

@@ -26,7 +26,14 @@ pub enum Asked {
     /// A new partition with its directories.
     Partition,
     /// A time, for the version that was current then.
-    Time,
+    Time(AsOf),
+}
+
+/// What is done with the version that was current at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsOf {
+    Select,
+    Restore,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +79,7 @@ impl Prompt {
             Asked::Partition => {
                 LayoutChange::add(&self.text).map(|change| Reply::Plan(Intent::Layout { change }))
             }
-            Asked::Time => Ok(Reply::AsOf(self.text.trim().to_owned())),
+            Asked::Time(then) => Ok(Reply::AsOf(self.text.trim().to_owned(), *then)),
         };
         answer.unwrap_or_else(|error| {
             self.error = Some(error);
