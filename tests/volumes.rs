@@ -310,3 +310,30 @@ fn when_most_disks_are_gone_for_good_the_operator_can_go_on_with_what_is_left() 
         .exits(0);
     f.run(&["put", "doc", "--text", "second"]).exits(0);
 }
+
+#[test]
+fn no_plan_fills_a_file_system_beyond_max_fill() {
+    let f = with_a_new_disk();
+    f.run(&["backup", "create"]).exits(0);
+    f.run(&["volume", "mark", "p1.2", "--yes"]).exits(0);
+    let file = f.path("maifdeck.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("max_fill = 100", "max_fill = 1")).unwrap();
+    let before = support::tree(f.directory.path());
+    let restore = [
+        "backup",
+        "restore",
+        "latest",
+        "--yes",
+        "--max-remove",
+        "100",
+    ];
+    for command in [&["replicas", "repair", "--yes"][..], &restore] {
+        let refused = f.run(command).exits(5);
+        assert!(refused.stderr.contains("max_fill"), "{}", refused.stderr);
+    }
+    assert_eq!(support::tree(f.directory.path()), before);
+    assert_eq!(volume(&f, "p1.2")["state"], "joining");
+    // What writes nothing needs no room.
+    f.run(&["rm", "doc-0", "doc-1", "--yes"]).exits(0);
+}

@@ -4,11 +4,13 @@
 mod copies;
 mod put;
 mod relayout;
+mod room;
 mod run;
 mod steps;
 pub mod unplanned;
 mod versions;
 
+pub use room::require_room;
 pub use steps::holds;
 
 use std::{collections::BTreeSet, time::Duration};
@@ -192,19 +194,7 @@ fn check(store: &Store, plan: &Plan) -> Result<(), StoreError> {
             "the plan was made for another store".to_owned(),
         ));
     }
-    for need in &plan.summary.space {
-        let free = store
-            .slot(&need.volume)
-            .and_then(|slot| slot.volume.space().ok())
-            .map_or(u64::MAX, |(free, _)| free);
-        if free < need.needed {
-            return Err(StoreError::Failed(format!(
-                "{} has {free} bytes free, the plan needs {}; nothing was changed",
-                need.volume, need.needed
-            )));
-        }
-    }
-    Ok(())
+    room::require_room(store, plan)
 }
 
 /// Restores keep all other writers out; repairs only other bulk work.

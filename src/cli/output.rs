@@ -40,6 +40,7 @@ impl Exit {
             StoreError::Volume(_)
             | StoreError::Maif(_)
             | StoreError::NoQuorum { .. }
+            | StoreError::NoRoom { .. }
             | StoreError::NotFound { .. }
             | StoreError::NoIntactCopy { .. }
             | StoreError::Damaged { .. }

@@ -139,6 +139,7 @@ pub fn confirmed(
 ) -> Result<(), StoreError> {
     print_plan(context, plan);
     store.require_write()?;
+    apply::require_room(store, plan)?;
     if confirm.yes {
         return Ok(());
     }

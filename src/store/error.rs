@@ -60,6 +60,15 @@ pub enum StoreError {
         done: String,
         undone: String,
     },
+    #[error(
+        "{volumes}: the plan needs {needed} there, {free} are free, and store.max_fill lets a file system be filled to {limit} %"
+    )]
+    NoRoom {
+        volumes: String,
+        needed: String,
+        free: String,
+        limit: u8,
+    },
     #[error("no such {kind}: {what}")]
     NotFound { kind: &'static str, what: String },
     #[error("no intact copy of {name}: {why}")]
@@ -95,6 +104,7 @@ impl StoreError {
             Self::Generation { .. } => "generation",
             Self::NoQuorum { .. } => "no_quorum",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
+            Self::NoRoom { .. } => "no_room",
             Self::NotFound { .. } => "not_found",
             Self::NoIntactCopy { .. } => "no_intact_copy",
             Self::Damaged { .. } => "damaged",
@@ -134,6 +144,11 @@ impl StoreError {
             }
             Self::NoQuorum { .. } | Self::OutcomeUnknown { .. } => {
                 "`maifdeck status` shows which volumes are missing; bring them back and try again"
+                    .to_owned()
+            }
+            Self::NoRoom { .. } => {
+                "nothing was changed; free room there (`maifdeck trash empty`, `maifdeck versions \
+                 prune`), or raise store.max_fill"
                     .to_owned()
             }
             Self::NoIntactCopy { .. } => {

@@ -164,7 +164,7 @@ impl Backend for Live {
             .and_then(|()| store.require_same_layout())
             .map_err(|error| PlanError::Refused(words(&error)))?;
         planner::of(&store, intent)
-            .map(Arc::new)
+            .and_then(|plan| apply::require_room(&store, &plan).map(|()| Arc::new(plan)))
             .map_err(|error| PlanError::Failed(words(&error)))
     }
 
