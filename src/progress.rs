@@ -115,6 +115,16 @@ impl Task {
         self.state.1.notify_all();
     }
 
+    /// Sleeps, to leave others their share of disk and network; in short pieces, so that cancelling
+    /// never waits.
+    pub fn rest(&self, mut left: Duration) {
+        while !left.is_zero() && !self.snapshot().cancelled {
+            let piece = left.min(Duration::from_millis(100));
+            std::thread::sleep(piece);
+            left -= piece;
+        }
+    }
+
     /// A safe point between two steps: waits while paused, ends when cancelled.
     pub fn checkpoint(&self) -> Result<(), Cancelled> {
         let mut state = self.lock();

@@ -135,6 +135,7 @@ impl Run<'_> {
                 return Ok(Stretch::End);
             };
             self.next = last + 1;
+            let began = Instant::now();
             if task.checkpoint().is_err() {
                 self.cancelled = true;
                 return Ok(Stretch::End);
@@ -173,6 +174,10 @@ impl Run<'_> {
             fault::point("apply.batch-done")
                 .map_err(|error| StoreError::Failed(error.to_string()))?;
             journal.steps(&outcomes)?;
+            if matches!(plan.intent, Intent::Layout { .. }) {
+                // Artifacts that move shall be in nobody's way: as long a rest as it was work.
+                task.rest(began.elapsed());
+            }
         }
     }
 

@@ -160,7 +160,7 @@ pub fn scrub(store: &Store, scope: &ScrubScope, task: &Task) -> Result<ScrubRepo
             cursor.save(&id)?;
             work.checked.save(&id)?;
         }
-        rest(task, began.elapsed() * scope.tranquility);
+        task.rest(began.elapsed() * scope.tranquility);
     }
     work.report.finished = true;
     let whole = !scope.only_errors && scope.since.is_none();
@@ -176,15 +176,6 @@ pub fn scrub(store: &Store, scope: &ScrubScope, task: &Task) -> Result<ScrubRepo
     work.checked.save(&id)?;
     task.flush();
     Ok(work.report)
-}
-
-/// Sleeps in short pieces, so that cancelling never waits.
-fn rest(task: &Task, mut left: Duration) {
-    while !left.is_zero() && !task.snapshot().cancelled {
-        let piece = left.min(Duration::from_millis(100));
-        std::thread::sleep(piece);
-        left -= piece;
-    }
 }
 
 struct Scrub<'a> {
