@@ -9,6 +9,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs::{self, File},
     path::{Path, PathBuf},
     sync::{
@@ -57,7 +58,7 @@ impl Dice {
 struct Contents {
     files: Vec<PathBuf>,
     digests: Vec<[u8; 32]>,
-    _place: tempfile::TempDir,
+    place: tempfile::TempDir,
 }
 
 impl Contents {
@@ -66,10 +67,10 @@ impl Contents {
         let mut contents = Self {
             files: Vec::new(),
             digests: Vec::new(),
-            _place: place,
+            place,
         };
         for number in 0..STEPS + NAMES {
-            let path = contents._place.path().join(format!("{number}.maif"));
+            let path = contents.place.path().join(format!("{number}.maif"));
             let mut options = File::options();
             let out = options.read(true).write(true).create_new(true);
             let mut now = 1_700_000_000_000_000;
@@ -144,10 +145,8 @@ impl<'a> World<'a> {
         for p in 1..=4 {
             let paths = (1..=REPLICAS).map(|r| format!("\"p{p}.{r}\""));
             let paths: Vec<String> = paths.collect();
-            text += &format!(
-                "[[partition]]\nname = \"p{p}\"\nreplicas = [{}]\n",
-                paths.join(", ")
-            );
+            let paths = paths.join(", ");
+            writeln!(text, "[[partition]]\nname = \"p{p}\"\nreplicas = [{paths}]").unwrap();
         }
         fs::write(place.path().join("maifdeck.toml"), text).unwrap();
         let start = Utc.with_ymd_and_hms(2026, 3, 11, 9, 15, 0).unwrap();

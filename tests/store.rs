@@ -476,3 +476,26 @@ fn what_is_no_regular_file_is_written_to_and_never_replaced() {
     );
     assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
 }
+
+/// Damage in the footer looks, at first, like a save by a program that leaves no records.
+#[test]
+fn a_damaged_footer_is_no_save_from_outside() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "the right words"]).exits(0);
+    for copy in ["a/p1/doc.maif", "b/p1/doc.maif"] {
+        let mut bytes = std::fs::read(f.path(copy)).unwrap();
+        let last = bytes.len() - 10;
+        bytes[last] ^= 1;
+        std::fs::write(f.path(copy), bytes).unwrap();
+        f.run(&["get", "doc", "-o", "out.maif"]).exits(0);
+        f.run(&["verify", "out.maif"]).exits(0);
+    }
+    let survey = f.run(&["replicas", "doc", "--json"]).exits(1).json();
+    let states: Vec<&str> = survey["artifacts"][0]["copies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|copy| copy["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["corrupt", "corrupt", "ok"]);
+}

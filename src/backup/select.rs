@@ -11,6 +11,7 @@ use super::{
     tree::RelPath,
 };
 use crate::{
+    maif::PublicKey,
     store::{
         Slot, Store,
         judge::{Condition, Facts, Seen, judge},
@@ -18,8 +19,8 @@ use crate::{
         state::{ArtifactState, VolumeIndex},
     },
     volume::{
-        ArtifactName, At, Fingerprint, Lane, Listing, Record, VersionId, VersionKind, Volume,
-        VolumeError, dir, listing,
+        ArtifactName, At, Fingerprint, Lane, Listing, Pulse, Record, VersionId, VersionKind,
+        Volume, VolumeError, dir, listing,
     },
 };
 
@@ -55,6 +56,7 @@ pub(super) struct Partition<'a> {
     store: &'a Store,
     name: &'a str,
     pub slots: Vec<(VolumeIndex, &'a Slot)>,
+    trusted: Arc<[PublicKey]>,
     /// The newest removal of each artifact, a map a slot; `None`: the slot gave no listing.
     removals: Vec<Option<HashMap<ArtifactName, VersionId>>>,
     /// Artifacts that some slot lists, in order.
@@ -78,6 +80,8 @@ impl<'a> Partition<'a> {
             store,
             name: store.partitions().get(index).map_or("", |p| &p.name),
             slots,
+            // Keys that do not parse were refused with the configuration.
+            trusted: store.trusted().unwrap_or_default().into(),
             removals: Vec::new(),
             names: Vec::new(),
             versions: 0,
@@ -181,12 +185,13 @@ impl<'a> Partition<'a> {
                     .iter()
                     .map(|name| (name.clone(), removals.get(name).copied()))
                     .collect();
+                let trusted = Arc::clone(&self.trusted);
                 Some(slot.volume.start(Lane::Bulk, move |dir, pulse| {
                     Ok(wanted
                         .into_iter()
                         .map(|(name, removal)| {
                             pulse.beat();
-                            look(dir, &name, removal)
+                            look(dir, &name, removal, &trusted, pulse)
                         })
                         .collect::<Vec<_>>())
                 }))
@@ -233,7 +238,7 @@ impl<'a> Partition<'a> {
 
     /// Looks at one artifact afresh.
     pub fn choose_again(&self, name: &ArtifactName) -> Choice {
-        let facts = peek::facts(&self.slots, name);
+        let facts = peek::facts(&self.slots, name, &self.trusted);
         self.decide(name, &facts, &[])
     }
 
@@ -287,6 +292,8 @@ fn look(
     dir: &dir::Dir,
     name: &ArtifactName,
     removal: Option<VersionId>,
+    trusted: &[PublicKey],
+    pulse: &Pulse,
 ) -> Result<Look, VolumeError> {
     let removal = removal.and_then(|id| dir.removal(name, id));
     let Some(found) = dir.look(name)? else {
@@ -295,7 +302,7 @@ fn look(
     let path = dir.copy_path(name);
     let mode = std::fs::metadata(&path).at("read", &path)?.mode();
     Ok((
-        Seen::File(peek::file_facts(&found)),
+        Seen::File(peek::file_facts(dir, name, &found, trusted, pulse)),
         removal,
         (mode, found.modified),
     ))

@@ -16,7 +16,7 @@ use super::{
     error::StoreError,
     grid::{Access, Slot, Store, not_usable},
     hold,
-    judge::{Facts, Judgement, Seen, judge},
+    judge::{Condition, Facts, Judgement, Seen, judge},
     peek,
     state::{ArtifactState, CopyState, VolumeIndex},
 };
@@ -54,7 +54,9 @@ impl Store {
             .filter(|(_, slot)| slot.partition == partition)
             .map(|(n, slot)| (VolumeIndex(u16::try_from(n).unwrap_or(u16::MAX)), slot))
             .collect();
-        let facts = peek::facts(&slots, name);
+        // Keys that do not parse were refused with the configuration.
+        let trusted = self.trusted().unwrap_or_default().into();
+        let facts = peek::facts(&slots, name, &trusted);
         let quorum = self.config().store.write_quorum.of(slots.len());
         let judgement = judge(&facts, quorum);
         (facts, judgement)
@@ -65,14 +67,14 @@ impl Store {
         self.require_same_layout()?;
         let (facts, judgement) = self.judge(name);
         if !judgement.vanished {
-            return self.fetch_judged(name, &facts, &judgement);
+            return self.fetch_judged(name, facts, judgement);
         }
         // Home knows neither a copy nor a removal: it may still lie where it was placed before.
         let home = self.home(name);
         for partition in (0..self.partitions().len()).filter(|p| *p != home) {
             let (facts, judgement) = self.judge_in(partition, name);
             if judgement.reference.is_some() {
-                return self.fetch_judged(name, &facts, &judgement);
+                return self.fetch_judged(name, facts, judgement);
             }
         }
         Err(StoreError::NotFound {
@@ -81,56 +83,74 @@ impl Store {
         })
     }
 
+    /// Reads the copy that was judged right, else one that agrees with it. Those that turn out
+    /// damaged were judged by too quick a look (a footer that passed for a save by another program,
+    /// say): the rest is judged again.
     fn fetch_judged(
+        &self,
+        name: &ArtifactName,
+        mut facts: Vec<Facts>,
+        mut judgement: Judgement,
+    ) -> Result<Fetched, StoreError> {
+        let quorum = self.config().store.write_quorum.of(facts.len());
+        let mut why: Vec<String> = Vec::new();
+        while let Some(reference) = judgement.reference.take() {
+            let agree = |at: &usize| judgement.copies.get(*at) == Some(&CopyState::Ok);
+            let mut order: Vec<usize> = (0..facts.len()).filter(agree).collect();
+            order.sort_by_key(|at| facts.get(*at).map(|f| f.volume != reference.volume));
+            for fact in order {
+                let Some(fact) = facts.get_mut(fact) else {
+                    continue;
+                };
+                let Some(slot) = self.slots().get(usize::from(fact.volume.0)) else {
+                    continue;
+                };
+                match self.fetch_copy(slot, name) {
+                    Ok(fetched) => return Ok(fetched),
+                    Err(error) => why.push(format!("{}: {error}", slot.label())),
+                }
+                if let Seen::File(file) = &mut fact.seen {
+                    file.condition = Condition::Damaged;
+                }
+            }
+            judgement = judge(&facts, quorum);
+        }
+        Err(self.no_copy(name, &facts, &judgement, why))
+    }
+
+    /// Why there is nothing to read.
+    fn no_copy(
         &self,
         name: &ArtifactName,
         facts: &[Facts],
         judgement: &Judgement,
-    ) -> Result<Fetched, StoreError> {
+        mut why: Vec<String>,
+    ) -> StoreError {
         if judgement.removed {
-            return Err(StoreError::NotFound {
+            return StoreError::NotFound {
                 kind: "artifact",
                 what: format!("{name} (it was removed; its versions are kept)"),
-            });
-        }
-        let no_copy = |why: String| StoreError::NoIntactCopy {
-            name: name.clone(),
-            why,
-        };
-        let Some(reference) = &judgement.reference else {
-            return Err(match judgement.state {
-                ArtifactState::Divergent => no_copy(
-                    "its copies contradict each other, and nothing says which is right".to_owned(),
-                ),
-                ArtifactState::Unreachable => {
-                    let blocked = facts.iter().find(|f| f.seen == Seen::Unreachable);
-                    blocked
-                        .and_then(|fact| self.slots().get(usize::from(fact.volume.0)))
-                        .map_or_else(|| no_copy("no volume answers".to_owned()), not_usable)
-                }
-                _ => no_copy("none of its newest generation is whole".to_owned()),
-            });
-        };
-        // The reference first, then every copy that agrees with it.
-        let mut order: Vec<VolumeIndex> = vec![reference.volume];
-        order.extend(
-            facts
-                .iter()
-                .zip(&judgement.copies)
-                .filter(|(fact, state)| **state == CopyState::Ok && fact.volume != reference.volume)
-                .map(|(fact, _)| fact.volume),
-        );
-        let mut why = Vec::new();
-        for volume in order {
-            let Some(slot) = self.slots().get(usize::from(volume.0)) else {
-                continue;
             };
-            match self.fetch_copy(slot, name) {
-                Ok(fetched) => return Ok(fetched),
-                Err(error) => why.push(format!("{}: {error}", slot.label())),
-            }
         }
-        Err(no_copy(why.join("; ")))
+        match judgement.state {
+            ArtifactState::Divergent => why.push(
+                "its copies contradict each other, and nothing says which is right".to_owned(),
+            ),
+            ArtifactState::Unreachable => {
+                let blocked = facts.iter().find(|f| f.seen == Seen::Unreachable);
+                let slot = blocked.and_then(|f| self.slots().get(usize::from(f.volume.0)));
+                if let Some(slot) = slot {
+                    return not_usable(slot);
+                }
+                why.push("no volume answers".to_owned());
+            }
+            _ if why.is_empty() => why.push("none of its newest generation is whole".to_owned()),
+            _ => {}
+        }
+        StoreError::NoIntactCopy {
+            name: name.clone(),
+            why: why.join("; "),
+        }
     }
 
     /// A version, from any replica where it is intact.

@@ -1,13 +1,17 @@
 //! What one volume knows of one artifact, and from that the facts to judge it by.
 
+use std::{ops::ControlFlow, sync::Arc};
+
 use super::{
     grid::Slot,
     judge::{Condition, Facts, FileFacts, Seen},
     state::VolumeIndex,
 };
 use crate::{
-    maif::{QuickLook, quick},
-    volume::{ArtifactName, Found, HistoryFile, Lane, Record, VersionKind, VolumeError},
+    maif::{PublicKey, QuickLook, Verdict, quick, verify},
+    volume::{
+        ArtifactName, Dir, Found, HistoryFile, Lane, Pulse, Record, VersionKind, VolumeError, dir,
+    },
 };
 
 /// The current copy, the history and the newest removal.
@@ -31,20 +35,23 @@ impl Peek {
     }
 }
 
+fn peek(dir: &Dir, name: &ArtifactName) -> Result<Peek, VolumeError> {
+    let history = dir.history(name)?;
+    Ok(Peek {
+        found: dir.look(name)?,
+        removal: dir.newest_removal(name, &history),
+        history,
+    })
+}
+
 /// Asks every slot in parallel; answers in the slots' order.
 pub fn peek_all(slots: &[&Slot], name: &ArtifactName) -> Vec<Result<Peek, VolumeError>> {
     let pending: Vec<_> = slots
         .iter()
         .map(|slot| {
             let name = name.clone();
-            slot.volume.start(Lane::Short, move |dir, _| {
-                let history = dir.history(&name)?;
-                Ok(Peek {
-                    found: dir.look(&name)?,
-                    removal: dir.newest_removal(&name, &history),
-                    history,
-                })
-            })
+            slot.volume
+                .start(Lane::Short, move |dir, _| peek(dir, &name))
         })
         .collect();
     pending
@@ -77,30 +84,78 @@ pub fn condition(found: &Found) -> Condition {
     }
 }
 
-/// A copy's facts at level quick.
-pub fn file_facts(found: &Found) -> FileFacts {
+/// A copy's facts at level quick. A record that is not of these bytes means a save by another program,
+/// or damage in the footer that makes it look like one: only reading it all can tell.
+pub fn file_facts(
+    dir: &Dir,
+    name: &ArtifactName,
+    found: &Found,
+    trusted: &[PublicKey],
+    pulse: &Pulse,
+) -> FileFacts {
+    let other = |record: Record| !record.describes(&found.fingerprint);
+    let condition = match condition(found) {
+        Condition::Intact if found.record.is_some_and(other) => {
+            read_whole(dir, name, trusted, pulse)
+        }
+        condition => condition,
+    };
     FileFacts {
         fingerprint: found.fingerprint,
         record: found.record,
-        condition: condition(found),
+        condition,
         sha256: None,
     }
 }
 
+/// What a verdict on every byte means for judging.
+pub const fn condition_by(verdict: Verdict) -> Condition {
+    match verdict {
+        Verdict::Intact => Condition::Intact,
+        Verdict::Damaged => Condition::Damaged,
+        Verdict::Unsupported => Condition::Foreign,
+    }
+}
+
+/// Reads a copy to the end and judges its bytes. One that cannot be read is as good as damaged.
+fn read_whole(dir: &Dir, name: &ArtifactName, trusted: &[PublicKey], pulse: &Pulse) -> Condition {
+    let Ok(file) = dir::open(&dir.copy_path(name)) else {
+        return Condition::Damaged;
+    };
+    let verified = verify(&file, trusted, &mut |_| {
+        pulse.beat();
+        ControlFlow::Continue(())
+    });
+    verified.map_or(Condition::Damaged, |found| condition_by(found.verdict()))
+}
+
 /// The facts of an artifact on its home replicas, histories included where copies disagree.
-pub fn facts(slots: &[(VolumeIndex, &Slot)], name: &ArtifactName) -> Vec<Facts> {
+pub fn facts(
+    slots: &[(VolumeIndex, &Slot)],
+    name: &ArtifactName,
+    trusted: &Arc<[PublicKey]>,
+) -> Vec<Facts> {
     let plain: Vec<&Slot> = slots.iter().map(|(_, slot)| *slot).collect();
-    let mut facts: Vec<Facts> = peek_all(&plain, name)
+    let pending: Vec<_> = plain
+        .iter()
+        .map(|slot| {
+            let (name, trusted) = (name.clone(), Arc::clone(trusted));
+            slot.volume.start(Lane::Short, move |dir, pulse| {
+                let peek = peek(dir, &name)?;
+                let found = peek.found.as_ref();
+                let file = found.map(|found| file_facts(dir, &name, found, &trusted, pulse));
+                Ok((file, peek.removal))
+            })
+        })
+        .collect();
+    let mut facts: Vec<Facts> = pending
         .into_iter()
         .zip(slots)
-        .map(|(peek, (volume, slot))| {
-            let (seen, removal) = match peek {
-                Ok(peek) if slot.state.is_readable() => (
-                    peek.found
-                        .as_ref()
-                        .map_or(Seen::Absent, |found| Seen::File(file_facts(found))),
-                    peek.removal,
-                ),
+        .map(|(pending, (volume, slot))| {
+            let (seen, removal) = match pending.wait() {
+                Ok((file, removal)) if slot.state.is_readable() => {
+                    (file.map_or(Seen::Absent, Seen::File), removal)
+                }
                 _ => (Seen::Unreachable, None),
             };
             Facts {

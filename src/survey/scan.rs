@@ -498,7 +498,7 @@ fn look(
             return Ok(Some(Err(Unreadable)));
         }
     };
-    let mut facts = peek::file_facts(&found);
+    let mut facts = peek::file_facts(dir, name, &found, trusted, pulse);
     if deep {
         let path = dir.copy_path(name);
         let verified = dir::open(&path).map_err(|_| Unreadable).and_then(|file| {
@@ -511,11 +511,7 @@ fn look(
         match verified {
             Ok(verification) => {
                 facts.sha256 = Some(verification.sha256);
-                facts.condition = match verification.verdict() {
-                    crate::maif::Verdict::Intact => Condition::Intact,
-                    crate::maif::Verdict::Damaged => Condition::Damaged,
-                    crate::maif::Verdict::Unsupported => Condition::Foreign,
-                };
+                facts.condition = peek::condition_by(verification.verdict());
                 if facts.condition == Condition::Intact {
                     task.add_verified(1);
                 }
