@@ -4,19 +4,22 @@
 //! Add before trim: a crash leaves the artifact whole at one of the two places or at both, and
 //! doing it again goes on where it was cut off. Readers find it throughout.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
     error::StoreError,
     grid::{Slot, Store},
     hold, lease,
     peek::{Peek, peek_all},
-    state::CopyState,
+    state::Reason,
     transfer::{Becomes, Transfer, read_back},
 };
 use crate::{
     maif::Digest,
-    volume::{ArtifactName, Fingerprint, HistoryFile, Lane, LockMode, VersionKind, trash::job_id},
+    volume::{
+        ArtifactName, Fingerprint, HistoryFile, Lane, LockMode, VersionId, VersionKind,
+        trash::job_id,
+    },
 };
 
 /// What came of it.
@@ -29,6 +32,22 @@ pub enum Brought {
     Already,
 }
 
+/// How new a copy is: its generation, and whether another program saved over that since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Standing {
+    generation: u64,
+    outside: bool,
+}
+
+impl Standing {
+    const fn of(generation: u64) -> Self {
+        Self {
+            generation,
+            outside: false,
+        }
+    }
+}
+
 /// One artifact under the locks of both places.
 struct Move<'a> {
     name: &'a ArtifactName,
@@ -38,6 +57,8 @@ struct Move<'a> {
     away: Vec<(&'a Slot, Peek)>,
     /// The right copy, when there is one: its volume, what it is, its digest.
     current: Option<(&'a Slot, Fingerprint, Digest)>,
+    /// Older copies that no history has yet, and the versions that they become.
+    kept: Vec<(PathBuf, HistoryFile)>,
     bytes: u64,
     _held: hold::Held,
 }
@@ -154,95 +175,113 @@ impl Store {
             home: at_home,
             away: at_away,
             current: None,
+            kept: Vec::new(),
             bytes: 0,
             _held: held,
         };
-        one.current = self.right_copy(&one)?;
+        self.decide(&mut one)?;
         Ok(Some(one))
     }
 
-    /// The copy that becomes (or is) the current one at home, verified.
-    fn right_copy<'m>(
-        &'m self,
-        one: &Move<'m>,
-    ) -> Result<Option<(&'m Slot, Fingerprint, Digest)>, StoreError> {
-        let at_home = one.home.iter().any(|(_, peek)| peek.found.is_some());
-        let removed_at_home = one.home.iter().any(|(_, peek)| peek.removal.is_some());
-        let places = if at_home { &one.home } else { &one.away };
-        if !at_home && (removed_at_home || places.iter().all(|(_, peek)| peek.found.is_none())) {
-            // What is current nowhere, or removed at home, has only a history to bring.
-            return match one.away.iter().find(|(_, peek)| peek.found.is_some()) {
-                Some((slot, _)) => Err(StoreError::Changed(format!(
-                    "{} was removed at home, but a copy of it lies on {}; `maifdeck replicas {}` \
-                     shows both",
-                    one.name,
-                    slot.label(),
-                    one.name
-                ))),
-                None => Ok(None),
-            };
-        }
-        let partitions: BTreeSet<usize> = places.iter().map(|(slot, _)| slot.partition).collect();
-        let mut found = None;
+    /// Decides what is current, and what becomes of every other copy that lies elsewhere.
+    fn decide<'m>(&'m self, one: &mut Move<'m>) -> Result<(), StoreError> {
+        let removed = one.places().filter_map(|(_, peek)| peek.removal);
+        let removed = removed.map(|record| Standing::of(record.generation)).max();
+        // A copy beats a removal of the same generation.
+        let right = self.newest(one)?.filter(|(_, own)| Some(*own) >= removed);
+        let top = right.map_or(removed, |(_, own)| Some(own));
+        one.current = right
+            .map(|(slot, _)| {
+                let mut places = one.places();
+                let place = places.find(|(other, _)| other.label() == slot.label());
+                let found = place.and_then(|(_, peek)| peek.found.as_ref());
+                let print = found.map(|found| found.fingerprint).ok_or_else(|| {
+                    StoreError::Changed(format!("{} changed while it was looked at", one.name))
+                })?;
+                let path = slot.volume.path().join(one.name.file_name());
+                Ok::<_, StoreError>((slot, print, self.verified(&path, print)?))
+            })
+            .transpose()?;
+        one.kept = self.others(one, top)?;
+        Ok(())
+    }
+
+    /// The right copy of the newest generation, over all places; among equals the one at home.
+    fn newest<'m>(&'m self, one: &Move<'m>) -> Result<Option<(&'m Slot, Standing)>, StoreError> {
+        let holding = one.places().filter(|(_, peek)| peek.found.is_some());
+        let partitions: BTreeSet<usize> = holding.map(|(slot, _)| slot.partition).collect();
+        let home = self.home(one.name);
+        let mut newest: Option<(Standing, bool, &Slot)> = None;
         for partition in partitions {
-            let (facts, judgement) = self.judge_in(partition, one.name);
-            if judgement.reference.is_none() && !judgement.removed && !judgement.vanished {
+            let (_, judgement) = self.judge_in(partition, one.name);
+            let Some(reference) = judgement.reference else {
+                if judgement.removed || judgement.vanished {
+                    continue;
+                }
                 return Err(StoreError::NoIntactCopy {
                     name: one.name.clone(),
                     why: "it has to be repaired where it lies before it can be moved".to_owned(),
                 });
-            }
-            let volume = judgement.reference.map(|reference| reference.volume);
-            let right = facts
-                .iter()
-                .zip(&judgement.copies)
-                .find(|(fact, state)| Some(fact.volume) == volume && **state == CopyState::Ok)
-                .and_then(|(fact, _)| self.slots().get(usize::from(fact.volume.0)));
-            if let Some(slot) = right {
-                found = Some(slot);
-            }
-        }
-        let Some(slot) = found else { return Ok(None) };
-        let place = places
-            .iter()
-            .find(|(other, _)| other.label() == slot.label());
-        let Some(print) = place.and_then(|(_, peek)| Some(peek.found.as_ref()?.fingerprint)) else {
-            return Ok(None);
-        };
-        let path = slot.volume.path().join(one.name.file_name());
-        let sha256 = self.verified(&path, print)?;
-        for (other, peek) in one.away.iter().filter(|_| at_home) {
-            let there = peek.found.as_ref().map(|found| found.fingerprint);
-            let Some(there) = there.filter(|there| *there != print) else {
+            };
+            let Some(slot) = self.slots().get(usize::from(reference.volume.0)) else {
                 continue;
             };
-            // What home has archived since is redundant; other bytes are not ours to judge.
-            if !Self::is_archived_at_home(one, there)? {
-                return Err(StoreError::Changed(format!(
-                    "the misplaced copy of {} on {} holds other bytes than its home and all its \
-                     versions",
-                    one.name,
-                    other.label()
-                )));
+            let own = Standing {
+                generation: match reference.reason {
+                    Reason::WrittenOutside { over } => over,
+                    _ => reference.generation.unwrap_or(0),
+                },
+                outside: matches!(reference.reason, Reason::WrittenOutside { .. }),
+            };
+            let is_newer = |(other, at_home, _)| (own, partition == home) > (other, at_home);
+            if newest.is_none_or(is_newer) {
+                newest = Some((own, partition == home, slot));
             }
         }
-        Ok(Some((slot, print, sha256)))
+        Ok(newest.map(|(own, _, slot)| (slot, own)))
     }
 
-    /// Whether a history at home has these bytes. The histories there are made equal before anything
-    /// is taken away, and then a quorum has them.
-    fn is_archived_at_home(one: &Move<'_>, print: Fingerprint) -> Result<bool, StoreError> {
-        for (slot, peek) in one.home.iter().filter(|(slot, _)| slot.counts()) {
-            let (name, history) = (one.name.clone(), peek.history.clone());
-            let holds = slot.volume.run(Lane::Bulk, move |dir, _| {
-                let mut copies = history.iter().filter(|f| f.kind == VersionKind::Copy);
-                Ok(copies.any(|f| dir.look_at_version(&name, f.id).ok() == Some(print)))
-            })?;
-            if holds {
-                return Ok(true);
+    /// Nothing that lies elsewhere is lost: what no history has and is known to be older becomes a
+    /// version; damaged bytes only go to the trash; others are not ours to judge.
+    fn others(
+        &self,
+        one: &Move<'_>,
+        top: Option<Standing>,
+    ) -> Result<Vec<(PathBuf, HistoryFile)>, StoreError> {
+        let current = one.current.map(|(_, print, _)| print);
+        let known = one.places().flat_map(|(_, peek)| &peek.history);
+        let mut next = VersionId::after(self.clock().now(), known.map(|file| file.id));
+        let mut kept: Vec<(Fingerprint, PathBuf, HistoryFile)> = Vec::new();
+        for (slot, peek) in &one.away {
+            let Some(found) = &peek.found else { continue };
+            let print = found.fingerprint;
+            if Some(print) == current || kept.iter().any(|(other, ..)| *other == print) {
+                continue;
             }
+            if is_archived(one, print)? {
+                continue;
+            }
+            let path = slot.volume.path().join(one.name.file_name());
+            if matches!(self.verified(&path, print), Err(StoreError::Damaged { .. })) {
+                continue;
+            }
+            let recorded = found.record.filter(|record| record.describes(&print));
+            let is_older = recorded.is_some_and(|own| Some(Standing::of(own.generation)) < top);
+            if !is_older {
+                return Err(StoreError::Changed(format!(
+                    "the misplaced copy of {} on {} holds other bytes than its home and all its \
+                     versions; `maifdeck replicas {}` shows both",
+                    one.name,
+                    slot.label(),
+                    one.name
+                )));
+            }
+            let kind = VersionKind::Copy;
+            kept.push((print, path, HistoryFile { id: next, kind }));
+            next = next.next();
         }
-        Ok(false)
+        let kept = kept.into_iter().map(|(_, path, file)| (path, file));
+        Ok(kept.collect())
     }
 
     /// Refuses unless a quorum at home holds the current copy and every version.
@@ -276,11 +315,28 @@ impl Store {
     }
 }
 
-/// Every file of the histories at both places.
+/// Every file that the history at home has afterwards.
 fn union(one: &Move<'_>) -> BTreeSet<HistoryFile> {
     one.places()
         .flat_map(|(_, peek)| peek.history.iter().copied())
+        .chain(one.kept.iter().map(|(_, file)| *file))
         .collect()
+}
+
+/// Whether some history has these bytes. Histories are made equal before anything is taken away, and
+/// then a quorum has them.
+fn is_archived(one: &Move<'_>, print: Fingerprint) -> Result<bool, StoreError> {
+    for (slot, peek) in one.places() {
+        let (name, history) = (one.name.clone(), peek.history.clone());
+        let holds = slot.volume.run(Lane::Bulk, move |dir, _| {
+            let mut copies = history.iter().filter(|f| f.kind == VersionKind::Copy);
+            Ok(copies.any(|f| dir.look_at_version(&name, f.id).ok() == Some(print)))
+        })?;
+        if holds {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl<'a> Move<'a> {
@@ -313,12 +369,17 @@ fn current_transfers<'m>(one: &Move<'m>, job: &'m str) -> Vec<(Transfer<'m>, u64
 fn history_transfers<'m>(one: &Move<'m>, job: &'m str) -> Vec<(Transfer<'m>, u64)> {
     let mut transfers = Vec::new();
     for file in union(one) {
-        let holder = one.places().find(|(_, peek)| peek.history.contains(&file));
-        let Some((source, _)) = holder else { continue };
-        let from = source
-            .volume
-            .dir()
-            .version_path(one.name, file.id, file.kind);
+        let kept = one.kept.iter().find(|(_, kept)| *kept == file);
+        let mut places = one.places();
+        let holder = places.find(|(_, peek)| peek.history.contains(&file));
+        let from = match (kept, holder) {
+            (Some((path, _)), _) => path.clone(),
+            (None, Some((source, _))) => {
+                let dir = source.volume.dir();
+                dir.version_path(one.name, file.id, file.kind)
+            }
+            (None, None) => continue,
+        };
         for (target, peek) in &one.home {
             if peek.history.contains(&file) {
                 continue;
