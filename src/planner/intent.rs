@@ -29,7 +29,7 @@ pub fn of(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
             name,
             version,
             aside,
-        } => super::version(store, &name, version, aside),
+        } => super::restore(store, &name, version, aside),
         Intent::BackupRestore {
             backup,
             mode,

@@ -19,7 +19,7 @@ use crate::{
     },
     plan::{Intent, RestoreMode},
     report,
-    survey::ArtifactState,
+    survey::{ArtifactState, StateId},
     volume::ArtifactName,
 };
 
@@ -71,18 +71,10 @@ pub(super) fn change(app: &mut App, action: Action) -> Done {
             let names = marked_or_selected(app)?;
             Ok(plan(app, Intent::Remove { names }))
         }
-        Action::Prune => {
-            if app.backups().is_empty() {
-                return Err("there are no backups".to_owned());
-            }
-            ask(
-                app,
-                Asked::KeepLast,
-                "prune backups: how many of the newest to keep".to_owned(),
-                "the plan is shown before anything is retired",
-                "7",
-            );
-            Ok(Vec::new())
+        Action::Prune => prune(app),
+        Action::Pin => {
+            let backup = app.selected_backup().ok_or("no backup is selected")?;
+            Ok(vec![Command::Pin(backup.id, !backup.pinned)])
         }
         Action::Pause => jobs::pause(app),
         Action::Cancel => jobs::cancel(app),
@@ -218,12 +210,43 @@ pub(super) fn prefer(app: &mut App) -> Done {
     Ok(Vec::new())
 }
 
-pub(super) fn selected_version(
-    app: &App,
-) -> Result<(ArtifactName, crate::volume::VersionId), Refusal> {
+/// `P`: a policy is asked for, the configured one offered.
+fn prune(app: &mut App) -> Done {
+    let (asked, configured) = if app.pane == Pane::Versions {
+        let names = marked_or_selected(app)?;
+        (Asked::KeepVersions(names), app.store.keep_versions)
+    } else if app.backups().is_empty() {
+        return Err("there are no backups".to_owned());
+    } else {
+        (Asked::KeepBackups, app.store.keep_backups)
+    };
+    let title = match &asked {
+        Asked::KeepVersions(names) => match names.as_slice() {
+            [name] => format!("prune the versions of {name}: which to keep"),
+            names => format!("prune the versions of {} artifacts", names.len()),
+        },
+        _ => "prune backups: which to keep".to_owned(),
+    };
+    let (text, hint) = if configured.is_empty() {
+        (
+            "7".to_owned(),
+            "how many of the newest, or rules: last 7 daily 14",
+        )
+    } else {
+        let rules = configured.to_string().replace("--keep-", "");
+        (
+            rules,
+            "as configured; the plan is shown before anything goes",
+        )
+    };
+    ask(app, asked, title, hint, &text);
+    Ok(Vec::new())
+}
+
+pub(super) fn selected_version(app: &App) -> Result<(ArtifactName, StateId), Refusal> {
     let artifact = app.selected_artifact().ok_or("nothing is selected")?;
     match app.selected_entry().map(|entry| entry.id) {
-        Some(EntryId::Version(id)) => Ok((artifact.name.clone(), id)),
+        Some(EntryId::Earlier(id)) => Ok((artifact.name.clone(), id)),
         Some(EntryId::Current) => {
             Err("that is the current copy; select a version (tab)".to_owned())
         }

@@ -11,16 +11,19 @@ use crate::{
     },
     plan::Intent,
     store::Policy,
-    volume::{ArtifactName, VersionId},
+    survey::StateId,
+    volume::ArtifactName,
 };
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Asked {
     /// A new name for a version.
-    Aside(ArtifactName, VersionId),
-    /// How many backups to keep.
-    KeepLast,
+    Aside(ArtifactName, StateId),
+    /// By which policy backups are kept.
+    KeepBackups,
+    /// By which policy versions of these are kept.
+    KeepVersions(Vec<ArtifactName>),
     /// A time, for the version that was current then.
     Time,
 }
@@ -52,13 +55,15 @@ impl Prompt {
                     })
                 })
                 .map_err(|error| error.to_string()),
-            Asked::KeepLast => match self.text.trim().parse() {
-                Ok(0) => Err("at least one backup is kept".to_owned()),
-                Ok(keep_last) => Ok(Reply::Plan(Intent::BackupPrune {
-                    policy: Policy::last(keep_last),
-                })),
-                Err(_) => Err("a number is needed".to_owned()),
-            },
+            Asked::KeepBackups => {
+                policy(&self.text).map(|policy| Reply::Plan(Intent::BackupPrune { policy }))
+            }
+            Asked::KeepVersions(names) => policy(&self.text).map(|policy| {
+                Reply::Plan(Intent::VersionsPrune {
+                    names: names.clone(),
+                    policy,
+                })
+            }),
             Asked::Time => Ok(Reply::AsOf(self.text.trim().to_owned())),
         };
         answer.unwrap_or_else(|error| {
@@ -88,6 +93,15 @@ impl Prompt {
             "enter takes   esc leaves",
             Role::Dim,
         );
+    }
+}
+
+/// The policy that was typed; one that keeps nothing is none.
+fn policy(text: &str) -> Result<Policy, String> {
+    match text.parse::<Policy>() {
+        Ok(policy) if policy.is_empty() => Err("at least one is kept".to_owned()),
+        Ok(policy) => Ok(policy),
+        Err(error) => Err(error.to_string()),
     }
 }
 
