@@ -16,6 +16,8 @@ mod first_run;
 mod fixture;
 #[path = "support/headless.rs"]
 mod headless;
+#[path = "console/history.rs"]
+mod history;
 #[path = "console/lists.rs"]
 mod lists;
 #[path = "console/panes.rs"]

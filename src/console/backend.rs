@@ -56,7 +56,7 @@ pub enum EntryId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
     pub id: EntryId,
-    /// When it became current; `None` when nobody knows.
+    /// When it became current, or was removed; `None` when nobody knows.
     pub current_from: Option<DateTime<Utc>>,
     /// When it was replaced; `None` for the current one.
     pub current_until: Option<DateTime<Utc>>,

@@ -144,7 +144,7 @@ impl History {
         let removed = self
             .states
             .iter()
-            .find(|state| state.id_time() <= time)
+            .find(|state| state.id.time() <= time)
             .is_some_and(|state| state.removed);
         Err(StoreError::NotFound {
             kind: "version",
@@ -167,15 +167,6 @@ impl History {
                 };
                 self.states.iter().find(|s| s.backups.contains(&backup))
             })
-    }
-}
-
-impl Earlier {
-    fn id_time(&self) -> DateTime<Utc> {
-        match self.id {
-            StateId::Version(id) => id.time(),
-            StateId::Backup(id) => id.time(),
-        }
     }
 }
 
@@ -301,7 +292,7 @@ fn keep(store: &Store, states: &mut [Earlier]) {
     let kept = retention::apply_to_history(
         &Policy::from(&config.versions),
         &versions,
-        |state| state.id_time(),
+        |state| state.id.time(),
         config.store.undo_window,
         store.clock().now(),
         &Local,

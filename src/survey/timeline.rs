@@ -22,8 +22,8 @@ pub enum StateId {
 }
 
 impl StateId {
-    /// Until when it is known to have been current.
-    fn time(self) -> DateTime<Utc> {
+    /// Until when it is known to have been current; of a removal when it was removed.
+    pub fn time(self) -> DateTime<Utc> {
         match self {
             Self::Version(id) => id.time(),
             Self::Backup(id) => id.time(),

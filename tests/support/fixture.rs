@@ -876,7 +876,10 @@ fn history(survey: &Survey, row: usize) -> Vec<HistoryEntry> {
     }
     for (at, version) in versions.iter().enumerate() {
         entries.push(HistoryEntry {
-            current_from: versions.get(at + 1).map(|v| v.id.time()),
+            current_from: versions
+                .get(at + 1)
+                .map(|v| v.id.time())
+                .or_else(|| Some(before(180))),
             current_until: Some(version.id.time()),
             size: version.size,
             sha256: Some(digest(row as u64 * 10 + at as u64)),

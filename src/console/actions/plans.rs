@@ -293,7 +293,8 @@ pub fn select_as_of(app: &mut App, time: DateTime<Utc>) {
         .and_then(|history| history.entries.as_ref().ok())
         .and_then(|entries| {
             entries.iter().position(|entry| {
-                entry.current_from.is_none_or(|from| from <= time)
+                !matches!(entry.id, EntryId::Removed(_))
+                    && entry.current_from.is_some_and(|from| from <= time)
                     && entry.current_until.is_none_or(|until| time < until)
             })
         });

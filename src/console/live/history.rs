@@ -195,7 +195,7 @@ fn before(state: &Earlier, should: u16) -> HistoryEntry {
     };
     let copies = (state.volumes, should);
     HistoryEntry {
-        current_from: state.from,
+        current_from: state.from.or(state.removed.then(|| state.id.time())),
         current_until: state.until,
         size: state.size,
         sha256: state.sha256,

@@ -272,16 +272,14 @@ fn facts(app: &App, entry: &HistoryEntry) -> Vec<(&'static str, String, Role)> {
         time.map_or_else(|| "not known".to_owned(), |time| zone.full(time))
     };
     let until = match entry.id {
+        EntryId::Removed(_) => return vec![("removed", known(entry.current_from), Role::Text)],
         EntryId::Current => "now".to_owned(),
-        _ => known(entry.current_until),
+        EntryId::Earlier(_) => known(entry.current_until),
     };
     let mut facts = vec![
         ("current from", known(entry.current_from), Role::Text),
         ("until", until, Role::Text),
     ];
-    if matches!(entry.id, EntryId::Removed(_)) {
-        return facts;
-    }
     let mut content = vec![match entry.change {
         Some(change) => format!("{} ({})", size(entry.size), signed_size(change)),
         None => size(entry.size),

@@ -61,8 +61,12 @@ impl ReadingDialog {
             Some(Ok(lines)) => {
                 let wrapped = |line: &Line| {
                     let role = role(line.tone);
-                    let lines = text::wrap(&line.text, width).into_iter();
-                    lines.map(move |text| (text, role)).collect::<Vec<_>>()
+                    let words = line.text.trim_start_matches(' ');
+                    let indent = line.text.len() - words.len();
+                    let lines = text::wrap(words, width.saturating_sub(indent)).into_iter();
+                    lines
+                        .map(move |text| (format!("{:indent$}{text}", ""), role))
+                        .collect::<Vec<_>>()
                 };
                 lines.iter().flat_map(wrapped).collect()
             }
