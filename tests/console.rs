@@ -18,6 +18,8 @@ mod fixture;
 mod grounds;
 #[path = "support/headless.rs"]
 mod headless;
+#[path = "console/history.rs"]
+mod history;
 #[path = "console/lists.rs"]
 mod lists;
 #[path = "console/panes.rs"]

@@ -8,6 +8,7 @@ use std::{fs, path::Path};
 use chrono::{DateTime, Utc};
 
 use super::{
+    catalogue::Catalogue,
     copy::verify_file,
     manifest::{self, Entry},
     model::{BackupId, BackupState},
@@ -36,33 +37,40 @@ pub struct Holding {
     pub problem: Option<String>,
 }
 
-/// Every backup that holds the artifact or could not be asked, oldest first.
+/// Every backup that holds the artifact or could not be asked, oldest first. Who asks again and
+/// again gives a catalogue, so that manifests are read once.
 pub fn holdings(
     directory: &Path,
     name: &ArtifactName,
+    catalogue: Option<&Catalogue>,
     task: &Task,
 ) -> Result<Vec<Holding>, StoreError> {
-    let (name, task) = (name.clone(), task.clone());
+    let (name, catalogue, task) = (name.clone(), catalogue.cloned(), task.clone());
     let found = tree::open(directory).run(Lane::Bulk, move |dir, pulse| {
         let mut holdings = Vec::new();
-        for id in tree::sealed_ids(dir.path(), pulse)? {
+        let ids = tree::sealed_ids(dir.path(), pulse)?;
+        if let Some(catalogue) = &catalogue {
+            catalogue.keep_only(&ids);
+        }
+        for id in ids {
             task.checkpoint()?;
             let root = dir.path().join(id.directory());
             let mut entries = Vec::new();
-            let (view, problem) = if tree::is_sealed(&root) {
-                let view = tree::view(id, root.clone(), pulse);
-                let read = manifest::read_entries_of(&root, &name, pulse, &mut |entry| {
-                    entries.push(entry);
-                    Ok(())
-                });
-                (Some(view), read.err())
-            } else {
-                let read = unsealed(&root, &name, &task, pulse, &mut entries);
-                (None, read.err())
+            let sealed = tree::is_sealed(&root);
+            let mut take = |entry| {
+                entries.push(entry);
+                Ok(())
             };
+            let read = match &catalogue {
+                _ if !sealed => unsealed(&root, &name, &task, pulse, &mut entries),
+                Some(catalogue) => catalogue.entries_of(id, &root, &name, pulse, &mut take),
+                None => manifest::read_entries_of(&root, &name, pulse, &mut take).map(drop),
+            };
+            let problem = read.err();
             if entries.is_empty() && problem.is_none() {
                 continue;
             }
+            let view = sealed.then(|| tree::view(id, root, pulse));
             holdings.push(Holding {
                 id,
                 at: view.as_ref().map_or_else(|| id.time(), |view| view.at),

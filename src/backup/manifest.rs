@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     fmt,
     fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Write},
+    io::{self, BufRead, BufReader, BufWriter, Seek, Write},
     path::Path,
 };
 
@@ -159,7 +159,7 @@ pub fn read_entries(
     pulse: &Pulse,
     each: &mut dyn FnMut(Entry) -> Result<(), VolumeError>,
 ) -> Result<Header, VolumeError> {
-    read_lines(root, pulse, &|_| true, each)
+    read_lines(root, pulse, &|_| true, &mut |_, entry| each(entry))
 }
 
 /// Reads the entries of one artifact; the lines of others are not parsed.
@@ -171,25 +171,37 @@ pub fn read_entries_of(
 ) -> Result<Header, VolumeError> {
     let text = serde_json::to_vec(name).map_err(|e| bad(&root.join(MANIFEST), &e.to_string()))?;
     let names = memchr::memmem::Finder::new(&text);
-    read_lines(root, pulse, &|line| names.find(line).is_some(), &mut |e| {
+    let wanted = |line: &[u8]| names.find(line).is_some();
+    read_lines(root, pulse, &wanted, &mut |_, e| {
         if e.name == *name { each(e) } else { Ok(()) }
     })
+}
+
+/// Reads every entry in order, with the place of its line in the file.
+pub(super) fn read_places(
+    root: &Path,
+    pulse: &Pulse,
+    each: &mut dyn FnMut(u64, Entry) -> Result<(), VolumeError>,
+) -> Result<Header, VolumeError> {
+    read_lines(root, pulse, &|_| true, each)
 }
 
 fn read_lines(
     root: &Path,
     pulse: &Pulse,
     wanted: &dyn Fn(&[u8]) -> bool,
-    each: &mut dyn FnMut(Entry) -> Result<(), VolumeError>,
+    each: &mut dyn FnMut(u64, Entry) -> Result<(), VolumeError>,
 ) -> Result<Header, VolumeError> {
     let path = root.join(MANIFEST);
     let file = crate::volume::dir::open(&path).at("open", &path)?;
     let mut reader = BufReader::new(file);
     let header = header_line(&mut reader, &path)?;
+    let mut next = reader.stream_position().at("read", &path)?;
     let mut line = Vec::new();
     loop {
+        let at = next;
         line.clear();
-        reader.read_until(b'\n', &mut line).at("read", &path)?;
+        next += reader.read_until(b'\n', &mut line).at("read", &path)? as u64;
         if line == CLOSE.as_bytes() {
             return Ok(header);
         }
@@ -197,13 +209,17 @@ fn read_lines(
         if line.is_empty() {
             return Err(bad(&path, "it was cut off"));
         }
-        if !wanted(&line) {
-            continue;
+        if wanted(&line) {
+            each(at, entry(&line, &path)?)?;
         }
-        let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        let text = text.strip_suffix(b",").unwrap_or(text);
-        each(serde_json::from_slice(text).map_err(|e| bad(&path, &format!("an entry: {e}")))?)?;
     }
+}
+
+/// One entry from its line.
+pub(super) fn entry(line: &[u8], path: &Path) -> Result<Entry, VolumeError> {
+    let text = line.strip_suffix(b"\n").unwrap_or(line);
+    let text = text.strip_suffix(b",").unwrap_or(text);
+    serde_json::from_slice(text).map_err(|error| bad(path, &format!("an entry: {error}")))
 }
 
 /// The entries by what they are about: the base of an incremental backup.

@@ -5,6 +5,7 @@
 //! hidden name, made durable, sealed with a manifest and digests, and only then renamed.
 
 mod base;
+mod catalogue;
 mod copy;
 mod create;
 pub mod diff;
@@ -26,6 +27,7 @@ pub mod trash;
 pub mod tree;
 mod verify;
 
+pub use catalogue::Catalogue;
 pub use create::{BackupReport, create};
 pub use extract::{ExtractReport, extract};
 pub use find::{Holding, holdings, read_file};

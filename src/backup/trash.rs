@@ -91,15 +91,25 @@ fn refusal(
     Ok((!good).then(|| format!("backup {id} is the last complete one")))
 }
 
-/// Brings a retired backup back. The newest when several of that name were retired.
-pub fn undelete(directory: &Path, id: BackupId, timeout: Duration) -> Result<(), StoreError> {
+/// Brings a retired backup back: the one that `by` retired, else the newest of that name.
+pub fn undelete(
+    directory: &Path,
+    id: BackupId,
+    by: Option<&str>,
+    timeout: Duration,
+) -> Result<(), StoreError> {
     let volume = tree::open(directory);
     let _held = tree::take_directory_lock(&volume, timeout)?;
+    let by = by.map(ToOwned::to_owned);
     volume.run(Lane::Bulk, move |dir, _| {
         let trash = dir.path().join(TRASH);
         let mut waiting = Vec::new();
         let mut found = None;
         for job in jobs(&trash)? {
+            let is_of = |by: &String| job.file_name() == Some(by.as_ref());
+            if !by.as_ref().is_none_or(is_of) {
+                continue;
+            }
             for entry in fs::read_dir(&job).at("list", &job)? {
                 let entry = entry.at("list", &job)?;
                 let Some(other) = tree::sealed_id(&entry.file_name()) else {
@@ -124,6 +134,7 @@ pub fn undelete(directory: &Path, id: BackupId, timeout: Duration) -> Result<(),
             }));
         };
         let to = dir.path().join(id.directory());
+        fault::point("backup.return").at("bring back", &to)?;
         match rename_new(&from, &to) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 return Ok(Err(StoreError::Changed(format!(
@@ -132,10 +143,20 @@ pub fn undelete(directory: &Path, id: BackupId, timeout: Duration) -> Result<(),
             }
             renamed => renamed.at("bring back", &to)?,
         }
+        fault::point("backup.returned").at("bring back", &to)?;
         sync_directory(dir.path())?;
         sync_directory(&job)?;
         Ok(Ok(()))
     })?
+}
+
+/// The backups that a job retired and that wait in the trash.
+pub fn retired_by(directory: &Path, job: &str) -> Result<Vec<BackupId>, StoreError> {
+    let job = PathBuf::from(TRASH).join(job);
+    let listed = tree::open(directory).run(Lane::Short, move |dir, pulse| {
+        tree::sealed_ids(&dir.path().join(job), pulse)
+    });
+    Ok(listed?)
 }
 
 /// The jobs' directories in the trash, oldest first.

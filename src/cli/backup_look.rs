@@ -66,40 +66,14 @@ pub fn diff(
         }));
         return Ok(Exit::DONE);
     }
-    let size = |size: Option<u64>| size.map_or_else(|| "?".to_owned(), report::size);
-    for (name, bytes) in &found.added {
-        context
-            .output
-            .line(&format!("added    {name}  {}", size(*bytes)));
-    }
-    for (name, bytes) in &found.removed {
-        context
-            .output
-            .line(&format!("removed  {name}  {}", size(*bytes)));
-    }
-    for (name, old, new) in &found.changed {
-        context.output.line(&format!(
-            "changed  {name}  {} → {}",
-            report::size(*old),
-            report::size(*new)
-        ));
-    }
-    for name in &found.unknown {
-        context.output.line(&format!(
-            "unknown  {name}  which bytes are right cannot be said now"
-        ));
-    }
     let to = b.map_or_else(|| "the store now".to_owned(), |b| b.id.to_string());
-    context.output.say(&format!(
-        "from {} to {to}: {} added, {} removed, {} changed, {} the same; versions: {} added, {} gone",
-        a.id,
-        report::count(found.added.len() as u64),
-        report::count(found.removed.len() as u64),
-        report::count(found.changed.len() as u64),
-        report::count(found.same),
-        report::count(found.versions_added),
-        report::count(found.versions_removed),
-    ));
+    let lines = report::difference::backups(&found, &a.id.to_string(), &to);
+    if let Some((sum, lines)) = lines.split_last() {
+        for line in lines {
+            context.output.line(&line.text);
+        }
+        context.output.say(&sum.text);
+    }
     Ok(Exit::DONE)
 }
 
@@ -107,7 +81,9 @@ pub fn diff(
 pub fn find(context: &Context<'_>, store: &Store, name: &str) -> Result<u8, StoreError> {
     let name = context.name(name)?;
     let directory = &planner::configured(store)?.directory;
-    let found = progress::shown(context, |task| backup::holdings(directory, &name, task))?;
+    let found = progress::shown(context, |task| {
+        backup::holdings(directory, &name, None, task)
+    })?;
     if found.is_empty() {
         return Err(StoreError::NotFound {
             kind: "artifact in any backup",

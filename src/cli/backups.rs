@@ -1,7 +1,5 @@
 //! `backup create/list/verify/restore/prune/pin/unpin/undelete/seal`.
 
-use std::{path::Path, time::Duration};
-
 use serde_json::json;
 
 use super::{
@@ -10,10 +8,7 @@ use super::{
     backup_look, plans, progress,
 };
 use crate::{
-    apply::{
-        self,
-        unplanned::{BackupJob, BackupWork},
-    },
+    apply::unplanned::{BackupJob, BackupWork},
     backup::{self, BackupId},
     plan::RestoreMode,
     planner, report,
@@ -57,43 +52,36 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
         }
         BackupCommand::Pin { id, .. } => {
             let id = planner::find(&store, id)?.id;
-            let actor = apply::actor();
-            let who = format!("{}@{} at {}", actor.user, actor.host, store.clock().now());
-            change(context, &store, id, "pinned", |directory, timeout| {
-                backup::trash::pin(directory, id, &who, timeout)
-            })
+            planner::pin(&store, id, true)?;
+            changed(context, &store, id, "pinned")
         }
         BackupCommand::Unpin { id, .. } => {
             let id = planner::find(&store, id)?.id;
-            change(context, &store, id, "unpinned", |directory, timeout| {
-                backup::trash::unpin(directory, id, timeout)
-            })
+            planner::pin(&store, id, false)?;
+            changed(context, &store, id, "unpinned")
         }
         BackupCommand::Seal { id, .. } => seal(context, &store, id),
         BackupCommand::Diff { a, b } => backup_look::diff(context, &store, a, b.as_deref()),
         BackupCommand::Find { name } => backup_look::find(context, &store, name),
         BackupCommand::Undelete { id, .. } => {
             let id = planner::backup_id(id)?;
-            change(context, &store, id, "brought back", |directory, timeout| {
-                backup::trash::undelete(directory, id, timeout)
-            })
+            store.require_write()?;
+            let directory = &planner::configured(&store)?.directory;
+            backup::trash::undelete(directory, id, None, store.config().store.lock_timeout)?;
+            changed(context, &store, id, "brought back")
         }
     }
 }
 
-/// Changes one backup and shows how it is afterwards.
-fn change(
+/// Shows how a backup is after it was changed.
+fn changed(
     context: &Context<'_>,
     store: &Store,
     id: BackupId,
     done: &str,
-    what: impl FnOnce(&Path, Duration) -> Result<(), StoreError>,
 ) -> Result<u8, StoreError> {
-    store.require_write()?;
-    let directory = &planner::configured(store)?.directory;
-    what(directory, store.config().store.lock_timeout)?;
     if context.output.is_json() {
-        let view = backup::tree::find(directory, id)?;
+        let view = backup::tree::find(&planner::configured(store)?.directory, id)?;
         context.output.json(json!({ "backup": view }));
     } else {
         context.output.line(&format!("backup {id} {done}"));

@@ -6,14 +6,13 @@ use super::{Context, Exit};
 use crate::{
     maif::{
         Reader, Verification,
-        diff::{BlockDiff, Change, Content, FileDiff, Side, diff as compare},
+        diff::{BlockDiff, Change, Content, Side, diff as compare},
         read::ProvenanceEntry,
     },
     planner,
-    report::{self, stamp},
+    report::{difference, stamp},
     store::{Store, StoreError},
     survey::{History, Pick},
-    volume::name::escape,
 };
 
 /// Compares two states and prints how they differ.
@@ -40,7 +39,7 @@ pub fn diff(
         },
     )?;
     let same = of_a.sha256 == of_b.sha256;
-    let header: Vec<Change> = found.header.iter().map(in_words).collect();
+    let header: Vec<Change> = found.header.iter().map(difference::in_words).collect();
     if context.output.is_json() {
         let chain = |entries: &[ProvenanceEntry]| -> Vec<Value> {
             let entry = |entry: &ProvenanceEntry| {
@@ -77,7 +76,9 @@ pub fn diff(
         shown(b),
         if same { "  the same bytes" } else { "" }
     ));
-    print(context, &found, &header);
+    for line in difference::files(&found) {
+        context.output.line(&line.text);
+    }
     Ok(Exit::DONE)
 }
 
@@ -121,88 +122,4 @@ fn block_json(block: &BlockDiff) -> Value {
         members.insert(key.to_owned(), value);
     }
     document
-}
-
-fn print(context: &Context<'_>, found: &FileDiff, header: &[Change]) {
-    let line = |text: &str| context.output.line(text);
-    let safe = |text: &Option<String>| {
-        text.as_ref()
-            .map_or_else(|| "–".to_owned(), |text| escape(text.as_bytes()))
-    };
-    let change = |what: &str, change: &Change| {
-        let (a, b) = (safe(&change.a), safe(&change.b));
-        line(&format!(
-            "{what} {}: {a} → {b}",
-            escape(change.field.as_bytes())
-        ));
-    };
-    for changed in header {
-        change("header", changed);
-    }
-    for changed in &found.signer {
-        change("signer", changed);
-    }
-    for block in &found.blocks {
-        let place = |place: Option<usize>| place.map_or_else(|| "–".to_owned(), |n| n.to_string());
-        let size = |size: Option<u64>| size.map_or_else(|| "–".to_owned(), report::size);
-        line(&format!(
-            "{:<8} block {} → {}  {}  {} → {}",
-            block.fate.word(),
-            place(block.a),
-            place(block.b),
-            block.kind,
-            size(block.size_a),
-            size(block.size_b)
-        ));
-        for changed in &block.metadata {
-            change("    metadata", changed);
-        }
-        match &block.content {
-            Content::Text(lines) => {
-                for text in lines.lines() {
-                    line(&format!("    {}", escape(text.as_bytes())));
-                }
-            }
-            Content::Embeddings { a, b, rows_changed } => line(&format!(
-                "    {} × {} → {} × {}{}",
-                a.count,
-                a.dimensions,
-                b.count,
-                b.dimensions,
-                rows_changed
-                    .map(|rows| format!(", {} changed", report::plural(rows, "row", "rows")))
-                    .unwrap_or_default()
-            )),
-            Content::Same | Content::Unsaid => {}
-        }
-    }
-    for (mark, entries) in [("-", &found.provenance_a), ("+", &found.provenance_b)] {
-        for entry in entries {
-            line(&format!(
-                "provenance {mark} {}  {}  {}",
-                stamp::rfc3339_micros(entry.timestamp),
-                escape(entry.action.as_bytes()),
-                escape(entry.agent_id.as_bytes())
-            ));
-        }
-    }
-}
-
-/// Header times are microseconds since 1970; people read dates.
-fn in_words(change: &Change) -> Change {
-    let date = |text: &Option<String>| {
-        let text = text.as_deref()?;
-        Some(
-            text.parse()
-                .map_or_else(|_| text.to_owned(), stamp::rfc3339_micros),
-        )
-    };
-    if matches!(&*change.field, "created" | "modified") {
-        return Change {
-            field: change.field.clone(),
-            a: date(&change.a),
-            b: date(&change.b),
-        };
-    }
-    change.clone()
 }

@@ -14,8 +14,10 @@ use crate::{
     maif::Digest,
     plan::{Intent, Plan},
     progress::Task,
-    survey::Survey,
-    volume::{ArtifactName, Level, VersionId},
+    report::Line,
+    store::Policy,
+    survey::{StateId, Survey},
+    volume::{ArtifactName, Level},
 };
 
 /// What does not change while the console is open.
@@ -32,6 +34,9 @@ pub struct StoreInfo {
     pub lease: String,
     /// Where the backups are; `None` when no directory is configured.
     pub backups: Option<String>,
+    /// The configured policies for backups and for histories.
+    pub keep_backups: Policy,
+    pub keep_versions: Policy,
     /// The configuration file.
     pub config: String,
 }
@@ -41,29 +46,64 @@ pub struct StoreInfo {
 pub enum EntryId {
     /// The copy that is current now.
     Current,
-    Version(VersionId),
+    /// In a history, or held by backups alone.
+    Earlier(StateId),
     /// The artifact was removed then.
-    Removed(VersionId),
+    Removed(StateId),
 }
 
 /// One entry of an artifact's history, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
     pub id: EntryId,
-    /// When it became current; `None` when nobody knows.
+    /// When it became current, or was removed; `None` when nobody knows.
     pub current_from: Option<DateTime<Utc>>,
     /// When it was replaced; `None` for the current one.
     pub current_until: Option<DateTime<Utc>>,
+    /// When its bytes were written.
+    pub written: DateTime<Utc>,
     pub size: u64,
     /// Bytes more (or fewer) than the next older entry.
     pub change: Option<i64>,
     pub sha256: Option<Digest>,
     pub agent: Option<String>,
     pub blocks: Option<u32>,
-    /// Where it is: volumes' labels and backups' ids, in words.
-    pub origin: Vec<String>,
+    /// Whether every byte was read and found good; `None`: they were not read.
+    pub intact: Option<bool>,
+    /// A volume that holds it; `None`: backups alone do.
+    pub volume: Option<String>,
     /// Volumes that hold it, of those that should.
     pub copies: (u16, u16),
+    /// Backups that hold the same bytes, newest first.
+    pub backups: Vec<BackupId>,
+    /// The rules that keep it, in words.
+    pub kept_by: Vec<String>,
+    /// `current`, or an older state with the same bytes.
+    pub same_as: Option<String>,
+    /// Older neighbours with the same bytes, shown as one with it.
+    pub also: usize,
+}
+
+/// Two things that are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compared {
+    /// Two states of an artifact; `None` is the current copy.
+    States {
+        name: ArtifactName,
+        a: Option<StateId>,
+        b: Option<StateId>,
+    },
+    /// A backup and the store now.
+    Backup(BackupId),
+}
+
+/// An artifact in a backup: its copy there, and how many earlier versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldArtifact {
+    pub name: ArtifactName,
+    /// `None`: only versions of it are there.
+    pub size: Option<u64>,
+    pub versions: u64,
 }
 
 /// One block of an inspected artifact.
@@ -191,12 +231,17 @@ pub trait Backend: Send + Sync + 'static {
     /// Newest first: the current copy, then what replaced what, merged with what backups hold.
     fn history(&self, name: &ArtifactName) -> Result<Vec<HistoryEntry>, String>;
 
-    /// Reads and verifies the current copy or a version.
-    fn inspect(
-        &self,
-        name: &ArtifactName,
-        version: Option<VersionId>,
-    ) -> Result<Inspection, String>;
+    /// Reads and verifies the current copy or an earlier state.
+    fn inspect(&self, name: &ArtifactName, state: Option<StateId>) -> Result<Inspection, String>;
+
+    /// How the second differs from the first, line by line.
+    fn compare(&self, what: &Compared) -> Result<Vec<Line>, String>;
+
+    /// What a backup holds, by name.
+    fn contents(&self, backup: BackupId) -> Result<Vec<HeldArtifact>, String>;
+
+    /// Pins a backup, so that nothing deletes it, or takes the pin away.
+    fn pin(&self, backup: BackupId, pinned: bool) -> Result<(), String>;
 
     /// Plans against a survey of now. Names left empty mean all.
     fn plan(&self, intent: Intent) -> Result<Arc<Plan>, PlanError>;

@@ -33,6 +33,9 @@ pub fn execute(
         Command::Inspect(ticket, name, version) => {
             Message::Inspected(ticket, backend.inspect(&name, version))
         }
+        Command::Compare(ticket, what) => Message::Compared(ticket, backend.compare(&what)),
+        Command::Contents(ticket, id) => Message::Contents(ticket, backend.contents(id)),
+        Command::Pin(id, pinned) => Message::Pinned(id, pinned, backend.pin(id, pinned)),
         Command::Plan(ticket, intent) => Message::Planned(ticket, backend.plan(intent)),
         Command::Apply(ticket, plan) => Message::Applied(ticket, backend.apply(plan)),
         Command::Start(request) => Message::Started(backend.start(request)),

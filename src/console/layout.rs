@@ -175,6 +175,7 @@ pub const fn entry_height(parts: &Parts) -> u16 {
     match parts.detail.height {
         0..12 => 0,
         12..22 => 9,
-        _ => 10,
+        22..30 => 10,
+        _ => 12,
     }
 }

@@ -6,15 +6,20 @@ use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::{
-    backend::{ApplyError, HistoryEntry, Inspection, JobRequest, PlanError, RunningJob},
+    backend::{
+        ApplyError, Compared, HeldArtifact, HistoryEntry, Inspection, JobRequest, PlanError,
+        RunningJob,
+    },
     setup,
     table::{Agents, Seen, Table},
 };
 use crate::{
-    backup::BackupView,
+    backup::{BackupId, BackupView},
     journal::JobView,
     plan::{Intent, Plan},
-    volume::{ArtifactName, VersionId},
+    report::Line,
+    survey::StateId,
+    volume::ArtifactName,
 };
 
 /// The moment of a tick: the clock for ages, and monotonic time since the console opened for
@@ -45,6 +50,10 @@ pub enum Message {
     Rested(ArtifactName),
     History(ArtifactName, Result<Vec<HistoryEntry>, String>),
     Inspected(Ticket, Result<Inspection, String>),
+    Compared(Ticket, Result<Vec<Line>, String>),
+    Contents(Ticket, Result<Vec<HeldArtifact>, String>),
+    /// A backup was pinned, or its pin taken away.
+    Pinned(BackupId, bool, Result<(), String>),
     Planned(Ticket, Result<Arc<Plan>, PlanError>),
     Applied(Ticket, Result<RunningJob, ApplyError>),
     Started(Result<RunningJob, String>),
@@ -71,7 +80,10 @@ pub enum Command {
     /// Send `Rested` after a short while.
     Rest(ArtifactName),
     History(ArtifactName),
-    Inspect(Ticket, ArtifactName, Option<VersionId>),
+    Inspect(Ticket, ArtifactName, Option<StateId>),
+    Compare(Ticket, Compared),
+    Contents(Ticket, BackupId),
+    Pin(BackupId, bool),
     Plan(Ticket, Intent),
     Apply(Ticket, Arc<Plan>),
     Start(JobRequest),

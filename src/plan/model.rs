@@ -13,7 +13,7 @@ use crate::{
     backup::BackupId,
     maif::Digest,
     store::{Policy, retention::Reason},
-    survey::Survey,
+    survey::{StateId, Survey},
     volume::{ArtifactName, Layout, VersionId},
 };
 
@@ -27,10 +27,10 @@ pub enum Intent {
         mode: RestoreMode,
         names: Vec<ArtifactName>,
     },
-    /// Make a version the current copy, in place or under another name.
+    /// Make an earlier state the current copy, in place or under another name.
     VersionRestore {
         name: ArtifactName,
-        version: VersionId,
+        version: StateId,
         aside: Option<ArtifactName>,
     },
     /// Make every copy equal to its reference.

@@ -9,15 +9,15 @@ use super::{
 };
 use crate::{
     maif::Digest,
-    survey::{CopyState, CopyView, Survey},
-    volume::{ArtifactName, VersionId},
+    survey::{CopyState, CopyView, StateId, Survey},
+    volume::ArtifactName,
 };
 
 /// A version that was looked at: where it is and what its bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionFacts {
     pub name: ArtifactName,
-    pub id: VersionId,
+    pub id: StateId,
     /// Where it is intact.
     pub source: Source,
     pub size: u64,

@@ -7,7 +7,7 @@ use chrono::Local;
 use super::configured;
 use crate::{
     backup::{
-        self, BackupView,
+        self, BackupId, BackupView,
         diff::{self, Copy, Difference, State},
     },
     plan::{self, Plan, PruneChoice},
@@ -18,7 +18,7 @@ use crate::{
         retention::{Reason, Refused},
     },
     survey::{self, Scope},
-    volume::{Fingerprint, Level},
+    volume::{Fingerprint, Level, lock},
 };
 
 /// Makes sure that a directory to copy to is neither in a volume nor among the backups, where it
@@ -121,14 +121,33 @@ pub fn prune(store: &Store, given: Option<Policy>) -> Result<Plan, StoreError> {
 /// All backups, oldest first, each with what the configured policy keeps it by.
 pub fn backups(store: &Store) -> Result<Vec<BackupView>, StoreError> {
     let mut views = backup::list(&configured(store)?.directory)?;
+    say_what_keeps(store, &mut views)?;
+    Ok(views)
+}
+
+/// Fills in what the configured policy keeps each backup by.
+pub fn say_what_keeps(store: &Store, views: &mut [BackupView]) -> Result<(), StoreError> {
     let now = store.clock().now();
     // Without a policy nothing is pruned, and so nothing is kept by a rule.
-    if let Ok(kept) = plan::backups_kept(&views, &policy(store, None)?, now, &Local) {
+    if let Ok(kept) = plan::backups_kept(views, &policy(store, None)?, now, &Local) {
         for (view, mut reasons) in views.iter_mut().zip(kept) {
             // What the state and the pin say, the view says already.
             reasons.retain(|reason| !matches!(reason, Reason::Pinned | Reason::NotComplete));
             view.kept_by = report::kept_by(&reasons);
         }
     }
-    Ok(views)
+    Ok(())
+}
+
+/// Pins a backup in the name of who runs this process, or takes the pin away.
+pub fn pin(store: &Store, id: BackupId, pinned: bool) -> Result<(), StoreError> {
+    store.require_write()?;
+    let directory = &configured(store)?.directory;
+    let timeout = store.config().store.lock_timeout;
+    if !pinned {
+        return backup::trash::unpin(directory, id, timeout);
+    }
+    let (user, host) = (lock::user(), lock::host());
+    let who = format!("{user}@{host} at {}", store.clock().now());
+    backup::trash::pin(directory, id, &who, timeout)
 }

@@ -11,11 +11,11 @@ use crate::{
     report,
     store::{Policy, Store, StoreError, retention::Refused},
     survey::{
-        History, Pick,
+        self, History, Pick, StateId,
         history::{self, Place},
-        timeline::{Earlier, StateId},
+        timeline::Earlier,
     },
-    volume::ArtifactName,
+    volume::{ArtifactName, Fingerprint, Level},
 };
 
 /// Plans the restore of an earlier state, also of one that only a backup holds. `None`: what is
@@ -39,44 +39,67 @@ pub fn restore_state(
     let state = history.find(id);
     let place = state.and_then(Earlier::place);
     match (id, place) {
+        (_, None) => Err(StoreError::NotFound {
+            kind: "version",
+            what: format!("{id} of {name}"),
+        }),
         (_, Some(Place::Volume(id))) => version(store, name, id, aside).map(Some),
-        (StateId::Version(id), Some(Place::Backup(from, path))) => {
-            let (_, found) = history::read(
-                store,
-                name,
-                &Place::Backup(from, path.clone()),
-                &Task::new(),
-            )?;
-            let print = state.and_then(|state| state.print);
-            let Some(print) = print.filter(|_| found.verdict() == Verdict::Intact) else {
-                return Err(StoreError::NoIntactCopy {
-                    name: name.clone(),
-                    why: format!("version {id} in backup {from}: {}", found.problem()),
-                });
-            };
-            let facts = VersionFacts {
-                name: name.clone(),
-                id,
-                source: Source::Backup {
-                    id: from,
-                    path: path.under(std::path::Path::new("")),
-                },
-                size: print.size,
-                check: print.check,
-            };
-            restore_from(store, &facts, aside).map(Some)
-        }
+        // Its history comes back with it.
         (StateId::Backup(id), Some(_)) if aside.is_none() => {
             let names = vec![name.clone()];
             backup(store, &id.to_string(), names, RestoreMode::Merge, 50).map(Some)
         }
-        (StateId::Backup(id), Some(_)) => Err(StoreError::Usage(format!(
-            "only backup {id} holds it; `maifdeck backup restore {id} {name} --to DIR` gives the \
-             file, `maifdeck put` takes it"
-        ))),
-        (_, None) => Err(StoreError::NotFound {
-            kind: "version",
-            what: format!("{id} of {name}"),
+        (_, Some(place @ Place::Backup(..))) => {
+            let print = state.and_then(|state| state.print);
+            let facts = facts_in_backup(store, name, id, &place, print)?;
+            restore_from(store, &facts, aside).map(Some)
+        }
+    }
+}
+
+/// Plans the restore of an earlier state by its id, wherever it is.
+pub fn restore(
+    store: &Store,
+    name: &ArtifactName,
+    id: StateId,
+    aside: Option<ArtifactName>,
+) -> Result<Plan, StoreError> {
+    if let StateId::Version(id) = id {
+        match version(store, name, id, aside.clone()) {
+            // Perhaps a backup has it.
+            Err(StoreError::NotFound { .. }) => {}
+            planned => return planned,
+        }
+    }
+    let history = survey::history(store, name, Level::Quick, &Task::new())?;
+    let plan = restore_state(store, &history, Pick::Earlier(id), aside)?;
+    plan.ok_or_else(|| StoreError::Usage(format!("{id} is what is current")))
+}
+
+/// A state that only a backup holds: it is verified before it is planned with.
+fn facts_in_backup(
+    store: &Store,
+    name: &ArtifactName,
+    id: StateId,
+    place: &Place,
+    print: Option<Fingerprint>,
+) -> Result<VersionFacts, StoreError> {
+    let (_, found) = history::read(store, name, place, &Task::new())?;
+    let intact = print.filter(|_| found.verdict() == Verdict::Intact);
+    match (place, intact) {
+        (Place::Backup(from, path), Some(print)) => Ok(VersionFacts {
+            name: name.clone(),
+            id,
+            source: Source::Backup {
+                id: *from,
+                path: path.under(std::path::Path::new("")),
+            },
+            size: print.size,
+            check: print.check,
+        }),
+        _ => Err(StoreError::NoIntactCopy {
+            name: name.clone(),
+            why: format!("{id} in a backup: {}", found.problem()),
         }),
     }
 }
@@ -105,10 +128,8 @@ pub fn pick(store: &Store, history: &History, text: &str) -> Result<Pick, StoreE
     if text == "current" {
         return Ok(Pick::Current);
     }
-    let id = match (text.parse(), text.strip_prefix("backup_").map(str::parse)) {
-        (Ok(id), _) => StateId::Version(id),
-        (_, Some(Ok(id))) => StateId::Backup(id),
-        _ => return history.at(moment(store, text)?),
+    let Ok(id) = text.parse() else {
+        return history.at(moment(store, text)?);
     };
     if history.find(id).is_none() {
         return Err(StoreError::NotFound {

@@ -3,7 +3,7 @@
 use super::{Repair, empty_trash, layout, mark, prune, prune_versions, removal, repair, undo};
 use crate::{
     plan::{Intent, LayoutChange, Plan},
-    store::{Policy, Store, StoreError},
+    store::{Store, StoreError},
     volume::Level,
 };
 
@@ -29,14 +29,14 @@ pub fn of(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
             name,
             version,
             aside,
-        } => super::version(store, &name, version, aside),
+        } => super::restore(store, &name, version, aside),
         Intent::BackupRestore {
             backup,
             mode,
             names,
         } => super::backup(store, &backup.to_string(), names, mode, 50),
-        Intent::VersionsPrune { names, policy } => prune_versions(store, names, given(policy)),
-        Intent::BackupPrune { policy } => prune(store, given(policy)),
+        Intent::VersionsPrune { names, policy } => prune_versions(store, names, Some(policy)),
+        Intent::BackupPrune { policy } => prune(store, Some(policy)),
         Intent::Remove { names } => removal(store, names),
         Intent::Undo { job } => undo(store, &job),
         Intent::MarkVolume {
@@ -50,9 +50,4 @@ pub fn of(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
         Intent::Layout { change } => layout::change(store, change),
         Intent::EmptyTrash { all } => Ok(empty_trash(store, all)),
     }
-}
-
-/// An empty policy stands for the configured one.
-fn given(policy: Policy) -> Option<Policy> {
-    (policy != Policy::default()).then_some(policy)
 }

@@ -8,8 +8,8 @@ pub mod layout;
 
 use std::path::PathBuf;
 
-pub use backups::{backup_diff, backups, outside, prune};
-pub use histories::{moment, pick, prune_versions, read_state, restore_state};
+pub use backups::{backup_diff, backups, outside, pin, prune, say_what_keeps};
+pub use histories::{moment, pick, prune_versions, read_state, restore, restore_state};
 pub use intent::of;
 
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
         config::BackupConfig,
         mark::{self, Candidate},
     },
-    survey::{self, Scope, Survey},
+    survey::{self, Scope, StateId, Survey},
     volume::{ArtifactName, Dir, Lane, Level, Pulse, VersionId, VersionKind, trash::TrashEntry},
 };
 
@@ -75,7 +75,7 @@ fn intact_version(
         .run(Lane::Short, move |dir, _| dir.look_at_version(&owned, id))?;
     Ok(VersionFacts {
         name: name.clone(),
-        id,
+        id: StateId::Version(id),
         source: Source::Version {
             volume: fetched.volume,
             name: name.clone(),

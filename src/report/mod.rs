@@ -2,6 +2,7 @@
 //! the command line.
 
 mod candidate;
+pub mod difference;
 pub mod findings;
 pub mod json;
 pub mod number;
@@ -13,6 +14,7 @@ pub mod time;
 pub mod when;
 
 pub use candidate::candidate;
+pub use difference::{Line, Tone};
 pub use number::{count, percent, plural, signed_size, size};
 pub use plan::{command, step};
 pub use reason::reason;

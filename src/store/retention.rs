@@ -5,12 +5,15 @@
 //! span. Rules add up, so another rule never removes more. What is dated in the future is kept, but
 //! never counts as the newest: a clock that was wrong once must not push good ones out.
 
-use std::{cmp::Reverse, fmt, time::Duration};
+use std::{cmp::Reverse, fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Datelike, Offset, TimeZone, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::config::{BackupConfig, Retention};
+use super::{
+    config::{BackupConfig, Retention},
+    units::parse_duration,
+};
 
 /// How many are kept of what. Zero: the rule is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -95,6 +98,43 @@ impl fmt::Display for Policy {
             flags.push(format!("--keep-within {}{word}", seconds / unit));
         }
         f.write_str(&flags.join(" "))
+    }
+}
+
+/// Not a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a number, or rules such as: last 7 daily 14 weekly 8 monthly 12 yearly 5 within 30d")]
+pub struct BadPolicy;
+
+/// As it is displayed; dashes and `keep` may be left out, and a number alone is `last`.
+impl FromStr for Policy {
+    type Err = BadPolicy;
+
+    fn from_str(text: &str) -> Result<Self, BadPolicy> {
+        if let Ok(count) = text.trim().parse() {
+            return Ok(Self::last(count));
+        }
+        let mut policy = Self::default();
+        let mut words = text.split_whitespace();
+        while let Some(word) = words.next() {
+            let value = words.next().ok_or(BadPolicy)?;
+            let rule = word.trim_start_matches("--").trim_start_matches("keep-");
+            let count = match rule {
+                "last" => &mut policy.keep_last,
+                "hourly" => &mut policy.keep_hourly,
+                "daily" => &mut policy.keep_daily,
+                "weekly" => &mut policy.keep_weekly,
+                "monthly" => &mut policy.keep_monthly,
+                "yearly" => &mut policy.keep_yearly,
+                "within" => {
+                    policy.keep_within = parse_duration(value).ok_or(BadPolicy)?;
+                    continue;
+                }
+                _ => return Err(BadPolicy),
+            };
+            *count = value.parse().map_err(|_| BadPolicy)?;
+        }
+        Ok(policy)
     }
 }
 

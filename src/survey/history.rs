@@ -10,7 +10,7 @@ use super::{
     timeline::{self, Current, Earlier, Held, Looked, StateId},
 };
 use crate::{
-    backup::{self, BackupId, Entry, RelPath},
+    backup::{self, BackupId, Catalogue, Entry, RelPath},
     maif::{Verdict, Verification},
     progress::Task,
     store::{Policy, Store, StoreError, retention},
@@ -50,10 +50,22 @@ pub fn history(
         ..Scope::default()
     };
     let survey = survey(store, &scope, task)?;
+    history_in(store, &survey, None, name, level, task)
+}
+
+/// The history by a survey that is known; who asks for many gives a catalogue of the backups.
+pub fn history_in(
+    store: &Store,
+    survey: &Survey,
+    catalogue: Option<&Catalogue>,
+    name: &ArtifactName,
+    level: Level,
+    task: &Task,
+) -> Result<History, StoreError> {
     let mut problems = Vec::new();
     let holdings = match &store.config().backup {
         None => Vec::new(),
-        Some(config) => match backup::holdings(&config.directory, name, task) {
+        Some(config) => match backup::holdings(&config.directory, name, catalogue, task) {
             Err(StoreError::Cancelled(cancelled)) => return Err(cancelled.into()),
             Err(error) => {
                 problems.push(format!("the backups are not looked at: {error}"));
@@ -71,7 +83,7 @@ pub fn history(
     }
     let reading = Reading {
         store,
-        survey: &survey,
+        survey,
         name,
         deep: level == Level::Deep,
     };
@@ -132,7 +144,7 @@ impl History {
         let removed = self
             .states
             .iter()
-            .find(|state| state.id_time() <= time)
+            .find(|state| state.id.time() <= time)
             .is_some_and(|state| state.removed);
         Err(StoreError::NotFound {
             kind: "version",
@@ -155,15 +167,6 @@ impl History {
                 };
                 self.states.iter().find(|s| s.backups.contains(&backup))
             })
-    }
-}
-
-impl Earlier {
-    fn id_time(&self) -> DateTime<Utc> {
-        match self.id {
-            StateId::Version(id) => id.time(),
-            StateId::Backup(id) => id.time(),
-        }
     }
 }
 
@@ -289,7 +292,7 @@ fn keep(store: &Store, states: &mut [Earlier]) {
     let kept = retention::apply_to_history(
         &Policy::from(&config.versions),
         &versions,
-        |state| state.id_time(),
+        |state| state.id.time(),
         config.store.undo_window,
         store.clock().now(),
         &Local,
@@ -349,4 +352,48 @@ pub fn read(
             backup::read_file(&config.directory, *id, path, task)
         }
     }
+}
+
+/// Reads a state by its id, wherever it is: an open file, its verification, and where it was.
+pub fn read_by_id(
+    store: &Store,
+    name: &ArtifactName,
+    id: StateId,
+    catalogue: Option<&Catalogue>,
+    task: &Task,
+) -> Result<(std::fs::File, Verification, String), StoreError> {
+    if let StateId::Version(version) = id {
+        match store.fetch_version(name, version) {
+            // Perhaps a backup has it.
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+            Ok(fetched) => {
+                return Ok((
+                    fetched.file.into_file(),
+                    fetched.verification,
+                    fetched.volume,
+                ));
+            }
+        }
+    }
+    let holdings = match &store.config().backup {
+        Some(config) => backup::holdings(&config.directory, name, catalogue, task)?,
+        None => Vec::new(),
+    };
+    let is_it = |holding: BackupId, entry: &Entry| match id {
+        StateId::Version(id) => entry.version == Some(id) && !entry.removed,
+        StateId::Backup(id) => holding == id && entry.version.is_none(),
+    };
+    let place = holdings.into_iter().rev().find_map(|holding| {
+        let entry = holding.entries.into_iter().find(|e| is_it(holding.id, e))?;
+        Some((holding.id, entry.path))
+    });
+    let Some((backup, path)) = place else {
+        return Err(StoreError::NotFound {
+            kind: "version",
+            what: format!("{id} of {name}"),
+        });
+    };
+    let (file, found) = read(store, name, &Place::Backup(backup, path), task)?;
+    Ok((file, found, format!("backup {backup}")))
 }

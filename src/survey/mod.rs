@@ -10,6 +10,7 @@ pub mod timeline;
 mod timeline_tests;
 
 pub use checked::Checked;
-pub use history::{History, Pick, history};
+pub use history::{History, Pick, history, history_in};
 pub use model::*;
 pub use scan::{Scope, survey, survey_again};
+pub use timeline::StateId;

@@ -1,9 +1,10 @@
 //! One artifact through time: what was current from when until when, merged from histories and
 //! backups. Pure: [`super::history`] reads, this puts in order.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     backup::{BackupId, RelPath},
@@ -14,15 +15,15 @@ use crate::{
 
 /// What an earlier state is called: a version by its id, one that no history holds by the newest
 /// backup that does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StateId {
     Version(VersionId),
     Backup(BackupId),
 }
 
 impl StateId {
-    /// Until when it is known to have been current.
-    fn time(self) -> DateTime<Utc> {
+    /// Until when it is known to have been current; of a removal when it was removed.
+    pub fn time(self) -> DateTime<Utc> {
         match self {
             Self::Version(id) => id.time(),
             Self::Backup(id) => id.time(),
@@ -37,6 +38,37 @@ impl fmt::Display for StateId {
             Self::Version(id) => id.fmt(f),
             Self::Backup(id) => f.write_str(&id.directory()),
         }
+    }
+}
+
+/// Not an id of a state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("neither a version's id nor backup_<its id>: {0}")]
+pub struct BadStateId(String);
+
+impl FromStr for StateId {
+    type Err = BadStateId;
+
+    fn from_str(text: &str) -> Result<Self, BadStateId> {
+        let bad = || BadStateId(text.to_owned());
+        match text.strip_prefix("backup_") {
+            Some(id) => id.parse().map(Self::Backup).map_err(|_| bad()),
+            None => text.parse().map(Self::Version).map_err(|_| bad()),
+        }
+    }
+}
+
+impl Serialize for StateId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for StateId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 

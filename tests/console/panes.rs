@@ -60,6 +60,8 @@ fn the_dialogs_look_like_this() {
         ("dialog_prefer", "3 j p"),
         ("dialog_leave", "b b q"),
         ("dialog_copy", "3 Y"),
+        ("dialog_diff", "4 j j j j j tab j d"),
+        ("dialog_browse", "5 enter space"),
     ] {
         check(name, Shape::Damaged, false, (80, 24), keys);
     }
@@ -91,6 +93,9 @@ fn any_size_draws_every_pane_and_dialog() {
                 "esc A",
                 "esc @",
                 "esc P",
+                "esc d",
+                "esc c",
+                "esc enter",
                 "esc q",
             ] {
                 for pane in Pane::ALL {

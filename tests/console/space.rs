@@ -111,10 +111,12 @@ fn old_versions_go_to_the_trash_and_the_trash_is_freed() {
     assert_eq!(held(&console).0, 72);
     console.press("2 P");
     console.sees("prune the versions of all artifacts");
-    // No rule is configured: saying nothing is refused, with what to do.
+    // A rule that keeps nothing is refused.
+    console.press("C-u");
+    console.type_text("0");
     console.done("enter");
-    console.sees("versions");
-    console.press("esc 2 P");
+    console.sees("at least one is kept");
+    console.press("C-u");
     console.type_text("1");
     console.done("enter");
     console.sees("prune the versions of all artifacts with");

@@ -11,18 +11,20 @@ use chrono::{DateTime, Utc};
 use maifdeck::{
     backup::{BackupId, BackupState, BackupView, Verified},
     console::backend::{
-        ApplyError, Backend, EntryId, HistoryEntry, InspectedBlock, InspectedEntry, Inspection,
-        JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
+        ApplyError, Backend, Compared, EntryId, HeldArtifact, HistoryEntry, InspectedBlock,
+        InspectedEntry, Inspection, JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
     },
     console::table::Agents,
     journal::{Actor, JobState, JobView},
     maif::Digest,
     plan::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary},
     progress::Task,
+    report::{Line, Tone},
+    store::Policy,
     survey::{
         ArtifactState, ArtifactView, CopyState, CopyView, Finding, FindingKind, NewestIntact,
-        PartitionView, Reason, Reference, Severity, Space, Survey, VersionView, VolumeIndex,
-        VolumeState, VolumeView,
+        PartitionView, Reason, Reference, Severity, Space, StateId, Survey, VersionView,
+        VolumeIndex, VolumeState, VolumeView,
     },
     volume::{ArtifactName, Level, VersionId, VersionKind},
 };
@@ -76,6 +78,9 @@ pub struct FakeBackend {
     pub held: Mutex<Vec<Held>>,
     /// Plans that were applied.
     pub applied: Mutex<Vec<Arc<Plan>>>,
+    /// What was compared and pinned.
+    pub compared: Mutex<Vec<Compared>>,
+    pub pins: Mutex<Vec<(BackupId, bool)>>,
     /// The next plan finds the store changed.
     pub changed: Mutex<bool>,
 }
@@ -90,6 +95,8 @@ impl FakeBackend {
             jobs: Mutex::new(jobs(shape)),
             held: Mutex::default(),
             applied: Mutex::default(),
+            compared: Mutex::default(),
+            pins: Mutex::default(),
             changed: Mutex::default(),
         }
     }
@@ -183,6 +190,11 @@ impl Backend for FakeBackend {
             role: "writer".to_owned(),
             lease: "leases are off".to_owned(),
             backups: Some("/backups".to_owned()),
+            keep_backups: Policy {
+                keep_daily: 14,
+                ..Policy::last(7)
+            },
+            keep_versions: Policy::default(),
             config: "/etc/maifdeck/maifdeck.toml".to_owned(),
         }
     }
@@ -219,15 +231,32 @@ impl Backend for FakeBackend {
         Ok(history(&self.survey, row))
     }
 
-    fn inspect(
-        &self,
-        name: &ArtifactName,
-        version: Option<VersionId>,
-    ) -> Result<Inspection, String> {
+    fn inspect(&self, name: &ArtifactName, version: Option<StateId>) -> Result<Inspection, String> {
         if self.shape == Shape::Unreachable {
             return Err(format!("{name} could not be read: no volume answers"));
         }
         Ok(inspection(name, version, self.shape))
+    }
+
+    fn compare(&self, what: &Compared) -> Result<Vec<Line>, String> {
+        self.compared.lock().unwrap().push(what.clone());
+        Ok(differences(what))
+    }
+
+    fn contents(&self, _backup: BackupId) -> Result<Vec<HeldArtifact>, String> {
+        let names = self.survey.artifacts.iter().enumerate();
+        Ok(names
+            .map(|(row, artifact)| HeldArtifact {
+                name: artifact.name.clone(),
+                size: (row != 4).then(|| sizes(row, 0)),
+                versions: row as u64 % 3,
+            })
+            .collect())
+    }
+
+    fn pin(&self, backup: BackupId, pinned: bool) -> Result<(), String> {
+        self.pins.lock().unwrap().push((backup, pinned));
+        Ok(())
     }
 
     fn plan(&self, intent: Intent) -> Result<Arc<Plan>, PlanError> {
@@ -810,55 +839,81 @@ fn jobs(shape: Shape) -> Vec<JobView> {
 fn history(survey: &Survey, row: usize) -> Vec<HistoryEntry> {
     let artifact = &survey.artifacts[row];
     let versions = survey.history(row);
-    let labels = |home: u16| -> Vec<String> {
-        (1..=3)
-            .map(|replica| format!("p{}.{replica}", home + 1))
-            .collect()
+    let volume = |replica: u16| format!("p{}.{replica}", artifact.home + 1);
+    let entry = |id| HistoryEntry {
+        id,
+        current_from: None,
+        current_until: None,
+        written: before(300),
+        size: 0,
+        change: None,
+        sha256: None,
+        agent: None,
+        blocks: None,
+        intact: None,
+        volume: Some(volume(1)),
+        copies: (3, 3),
+        backups: Vec::new(),
+        kept_by: Vec::new(),
+        same_as: None,
+        also: 0,
     };
     let mut entries = Vec::new();
     if artifact.removed {
+        let removal = VersionId::after(before(1), []);
         entries.push(HistoryEntry {
-            id: EntryId::Removed(VersionId::after(before(1), [])),
             current_from: Some(before(1)),
-            current_until: None,
-            size: 0,
-            change: None,
-            sha256: None,
-            agent: None,
-            blocks: None,
-            origin: labels(artifact.home),
-            copies: (3, 3),
+            ..entry(EntryId::Removed(StateId::Version(removal)))
         });
     } else {
         entries.push(HistoryEntry {
-            id: EntryId::Current,
             current_from: versions.first().map(|v| v.id.time()),
-            current_until: None,
             size: artifact.shown_copy().and_then(|c| c.size).unwrap_or(0),
-            change: None,
             sha256: Some(digest(row as u64)),
             agent: Some("did:maif:ops-1".to_owned()),
             blocks: Some(3),
-            origin: labels(artifact.home),
-            copies: (3, 3),
+            intact: Some(true),
+            ..entry(EntryId::Current)
         });
     }
     for (at, version) in versions.iter().enumerate() {
-        let mut origin = labels(artifact.home);
-        if at == 1 {
-            origin.push("backup 20260310_020000".to_owned());
-        }
         entries.push(HistoryEntry {
-            id: EntryId::Version(version.id),
-            current_from: versions.get(at + 1).map(|v| v.id.time()),
+            current_from: versions
+                .get(at + 1)
+                .map(|v| v.id.time())
+                .or_else(|| Some(before(180))),
             current_until: Some(version.id.time()),
             size: version.size,
-            change: None,
             sha256: Some(digest(row as u64 * 10 + at as u64)),
             agent: Some("did:maif:writer-agent".to_owned()),
             blocks: Some(2),
-            origin,
+            intact: Some(at != 3),
             copies: (if at == 2 { 2 } else { 3 }, 3),
+            backups: (0..at as i64 % 3)
+                .map(|n| BackupId::at(before(32 + 24 * n)))
+                .collect(),
+            kept_by: if at == 0 {
+                vec!["last 1".to_owned(), "newest".to_owned()]
+            } else {
+                vec!["daily 2".to_owned()]
+            },
+            same_as: (at == 2).then(|| "current".to_owned()),
+            also: usize::from(at == 1),
+            ..entry(EntryId::Earlier(StateId::Version(version.id)))
+        });
+    }
+    if versions.len() > 2 {
+        // Overwritten by a sketch without being archived; a backup saw it.
+        let backup = BackupId::at(before(200));
+        entries.push(HistoryEntry {
+            current_from: Some(before(230)),
+            current_until: Some(before(190)),
+            size: 41_000,
+            sha256: Some(digest(4711)),
+            volume: None,
+            copies: (0, 3),
+            backups: vec![backup],
+            ..entry(EntryId::Earlier(StateId::Backup(backup)))
         });
     }
     for at in 0..entries.len() {
@@ -869,7 +924,51 @@ fn history(survey: &Survey, row: usize) -> Vec<HistoryEntry> {
     entries
 }
 
-fn inspection(name: &ArtifactName, version: Option<VersionId>, shape: Shape) -> Inspection {
+fn line(tone: Tone, text: &str) -> Line {
+    Line {
+        tone,
+        text: text.to_owned(),
+    }
+}
+
+fn differences(what: &Compared) -> Vec<Line> {
+    match what {
+        Compared::States { a: None, .. } => Vec::new(),
+        Compared::States { .. } => vec![
+            line(
+                Tone::Changed,
+                "header modified: 2026-03-10T08:00:00Z → 2026-03-11T17:02:13Z",
+            ),
+            line(
+                Tone::Changed,
+                "changed  block 0 → 0  TEXT  1.2 KiB → 1.3 KiB",
+            ),
+            line(
+                Tone::Changed,
+                "    metadata title: \"Incident 1182\" → \"Incident 1182, closed\"",
+            ),
+            line(Tone::Dim, "    @@ -1,3 +1,3 @@"),
+            line(Tone::Plain, "     At 02:13 the second pump stopped."),
+            line(Tone::Removed, "    -Somebody was hurt."),
+            line(Tone::Added, "    +Nobody was hurt."),
+            line(Tone::Dim, "same     block 1 → 1  EMBD  12.0 KiB → 12.0 KiB"),
+            line(
+                Tone::Added,
+                "provenance + 2026-03-11T17:02:13Z  finalize  did:maif:ops-1",
+            ),
+        ],
+        Compared::Backup(id) => vec![
+            line(Tone::Added, "added    incident-1190  48.2 KiB"),
+            line(Tone::Removed, "removed  chat-memory-anna  12.0 KiB"),
+            line(
+                Tone::Head,
+                &format!("from {id} to the store now: 1 added, 1 removed"),
+            ),
+        ],
+    }
+}
+
+fn inspection(name: &ArtifactName, version: Option<StateId>, shape: Shape) -> Inspection {
     let damaged = shape == Shape::Damaged && name.as_str() == Some("incident-1182");
     let field = |label: &str, value: &str| (label.to_owned(), value.to_owned());
     Inspection {
@@ -980,10 +1079,16 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
         }
         Intent::VersionRestore { name, version, .. } => vec![Step::Put {
             name: name.clone(),
-            source: Source::Version {
-                volume: "p1.1".to_owned(),
-                name: name.clone(),
-                id: *version,
+            source: match version {
+                StateId::Version(id) => Source::Version {
+                    volume: "p1.1".to_owned(),
+                    name: name.clone(),
+                    id: *id,
+                },
+                StateId::Backup(id) => Source::Backup {
+                    id: *id,
+                    path: PathBuf::from("p1/x.maif"),
+                },
             },
             size: 812_000,
             check: digest(4),

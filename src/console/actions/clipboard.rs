@@ -145,7 +145,7 @@ fn version(app: &App) -> Vec<(&'static str, String)> {
     };
     let mut things = Vec::new();
     match entry.id {
-        EntryId::Version(id) => {
+        EntryId::Earlier(id) => {
             things.push(("id", id.to_string()));
             let restore = Intent::VersionRestore {
                 name: artifact.name.clone(),

@@ -88,6 +88,8 @@ fn dispatch(app: &mut App, action: Action) -> Done {
         }
         Action::ProblemsOnly => listing::problems_only(app),
         Action::Inspect => return show::inspect(app),
+        Action::Diff => return show::diff(app),
+        Action::Changes => return show::changes(app),
         Action::Mark => marking::toggle(app)?,
         Action::MarkDown => marking::extend(app, 1)?,
         Action::MarkUp => marking::extend(app, -1)?,

@@ -69,6 +69,7 @@ pub(super) fn open(app: &mut App) -> Done {
             Ok(Vec::new())
         }
         (Pane::Replicas, _) | (Pane::Versions, Focus::Detail) => show::inspect(app),
+        (Pane::Backups, _) => show::browse(app),
         _ => Ok(Vec::new()),
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     },
     plan::{Intent, RestoreMode},
     report,
-    survey::ArtifactState,
+    survey::{ArtifactState, StateId},
     volume::ArtifactName,
 };
 
@@ -64,24 +64,14 @@ pub(super) fn change(app: &mut App, action: Action) -> Done {
             let names = marked_or_selected(app)?;
             Ok(plan(app, Intent::Remove { names }))
         }
-        Action::Prune => {
-            if app.backups().is_empty() {
-                return Err("there are no backups".to_owned());
-            }
-            ask(
-                app,
-                Asked::KeepLast,
-                "prune backups: how many of the newest to keep".to_owned(),
-                "the plan is shown before anything is retired",
-                "7",
-            );
-            Ok(Vec::new())
+        Action::Prune => prune(app),
+        Action::Pin => {
+            let backup = app.selected_backup().ok_or("no backup is selected")?;
+            Ok(vec![Command::Pin(backup.id, !backup.pinned)])
         }
-        Action::AddPartition
-        | Action::Drain
-        | Action::Rebalance
-        | Action::EmptyTrash
-        | Action::PruneVersions => space::change(app, action),
+        Action::AddPartition | Action::Drain | Action::Rebalance | Action::EmptyTrash => {
+            space::change(app, action)
+        }
         Action::Scrub => Ok(vec![Command::Start(JobRequest::Scrub)]),
         Action::Pause => jobs::pause(app),
         Action::Cancel => jobs::cancel(app),
@@ -226,12 +216,46 @@ pub(super) fn prefer(app: &mut App) -> Done {
     Ok(Vec::new())
 }
 
-pub(super) fn selected_version(
-    app: &App,
-) -> Result<(ArtifactName, crate::volume::VersionId), Refusal> {
+/// `P`: a policy is asked for, the configured one offered.
+fn prune(app: &mut App) -> Done {
+    let (asked, configured) = match app.pane {
+        Pane::Backups if app.backups().is_empty() => return Err("there are no backups".to_owned()),
+        Pane::Backups => (Asked::KeepBackups, app.store.keep_backups),
+        Pane::Versions => {
+            let names = marked_or_selected(app)?;
+            (Asked::KeepVersions(names), app.store.keep_versions)
+        }
+        // Where no artifacts are listed it is about room: all of them.
+        _ => (Asked::KeepVersions(Vec::new()), app.store.keep_versions),
+    };
+    let title = match &asked {
+        Asked::KeepVersions(names) => match names.as_slice() {
+            [] => "prune the versions of all artifacts: which to keep".to_owned(),
+            [name] => format!("prune the versions of {name}: which to keep"),
+            names => format!("prune the versions of {} artifacts", names.len()),
+        },
+        _ => "prune backups: which to keep".to_owned(),
+    };
+    let (text, hint) = if configured.is_empty() {
+        (
+            "7".to_owned(),
+            "how many of the newest, or rules: last 7 daily 14",
+        )
+    } else {
+        let rules = configured.to_string().replace("--keep-", "");
+        (
+            rules,
+            "as configured; the plan is shown before anything goes",
+        )
+    };
+    ask(app, asked, title, hint, &text);
+    Ok(Vec::new())
+}
+
+pub(super) fn selected_version(app: &App) -> Result<(ArtifactName, StateId), Refusal> {
     let artifact = app.selected_artifact().ok_or("nothing is selected")?;
     match app.selected_entry().map(|entry| entry.id) {
-        Some(EntryId::Version(id)) => Ok((artifact.name.clone(), id)),
+        Some(EntryId::Earlier(id)) => Ok((artifact.name.clone(), id)),
         Some(EntryId::Current) => {
             Err("that is the current copy; select a version (tab)".to_owned())
         }
@@ -299,14 +323,15 @@ pub fn as_of(app: &mut App, time: DateTime<Utc>, then: AsOf) -> Done {
         .and_then(|history| history.entries.as_ref().ok())
         .and_then(|entries| {
             let at = entries.iter().position(|entry| {
-                entry.current_from.is_none_or(|from| from <= time)
+                !matches!(entry.id, EntryId::Removed(_))
+                    && entry.current_from.is_some_and(|from| from <= time)
                     && entry.current_until.is_none_or(|until| time < until)
             })?;
             Some((at, entries.get(at)?.id))
         })
         .ok_or_else(|| format!("nothing was current at {when}"))?;
     if then == AsOf::Restore {
-        let (Some(artifact), EntryId::Version(version)) = (app.selected_artifact(), id) else {
+        let (Some(artifact), EntryId::Earlier(version)) = (app.selected_artifact(), id) else {
             return Err(format!("at {when} it was as it is now"));
         };
         let intent = Intent::VersionRestore {

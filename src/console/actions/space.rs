@@ -8,7 +8,7 @@ use super::{
 use crate::{
     console::{
         app::App,
-        keymap::{Action, Pane},
+        keymap::Action,
         widgets::{
             Dialog,
             choice::{Choice, Follow},
@@ -18,7 +18,6 @@ use crate::{
     plan::{Intent, LayoutChange},
     report::{count, percent, size},
     survey::{PartitionView, Survey, VolumeView},
-    volume::ArtifactName,
 };
 
 /// Actions of the Partitions pane.
@@ -48,36 +47,7 @@ pub(super) fn change(app: &mut App, action: Action) -> Done {
         }
         Action::Rebalance => rebalance(app),
         Action::EmptyTrash => empty_trash(app),
-        Action::PruneVersions => {
-            let names = named(app);
-            let what = match names.as_slice() {
-                [] => "all artifacts".to_owned(),
-                [name] => name.to_string(),
-                names => format!("{} artifacts", count(names.len() as u64)),
-            };
-            ask(
-                app,
-                Asked::KeepVersions(names),
-                format!("prune the versions of {what}: how many of the newest to keep"),
-                "empty: as [versions] in the configuration says; the plan is shown first",
-                "",
-            );
-            Ok(Vec::new())
-        }
         _ => Ok(Vec::new()),
-    }
-}
-
-/// In Versions the marked artifacts or the selected one; elsewhere all.
-fn named(app: &App) -> Vec<ArtifactName> {
-    match app.survey() {
-        Some(survey) if !app.marks.is_empty() => app.marks.names(survey),
-        _ if app.pane == Pane::Versions => app
-            .selected_artifact()
-            .map(|artifact| artifact.name.clone())
-            .into_iter()
-            .collect(),
-        _ => Vec::new(),
     }
 }
 

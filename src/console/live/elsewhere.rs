@@ -51,7 +51,7 @@ fn places(
     let Some((name, version)) = what(path) else {
         return Ok(Vec::new());
     };
-    let holdings = backup::holdings(directory, &name, task)?;
+    let holdings = backup::holdings(directory, &name, None, task)?;
     let wanted = holdings
         .iter()
         .filter(|holding| holding.id == id)

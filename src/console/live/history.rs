@@ -1,63 +1,171 @@
-//! The history of an artifact, as the Versions pane shows it.
+//! The history of an artifact as the Versions pane shows it, and its states: read and compared.
 
-use chrono::DateTime;
-
+use super::{Live, inspect, lock, words};
 use crate::{
-    console::backend::{EntryId, HistoryEntry},
-    maif::Verification,
-    store::Store,
-    survey::{Survey, VersionView},
-    volume::{ArtifactName, VersionKind},
+    backup::{BackupId, manifest},
+    console::backend::{Compared, EntryId, HeldArtifact, HistoryEntry, Inspection},
+    maif::{
+        Reader, Verification,
+        diff::{Side, diff},
+    },
+    planner,
+    progress::Task,
+    report::{self, Line},
+    store::{Store, StoreError},
+    survey::{
+        self, History, StateId, Survey,
+        history::read_by_id,
+        timeline::{Current, Earlier, Looked},
+    },
+    volume::{ArtifactName, Level, Pulse},
 };
 
-/// The current copy and what the histories hold, newest first.
-pub(super) fn history_of(
-    store: &Store,
-    survey: &Survey,
-    row: usize,
-    name: &ArtifactName,
-) -> Vec<HistoryEntry> {
-    let Some(artifact) = survey.artifacts.get(row) else {
-        return Vec::new();
-    };
-    let replicas = u16::try_from(artifact.copies.len()).unwrap_or(u16::MAX);
-    let versions = survey.history(row);
-    let mut entries = Vec::new();
-    if !artifact.removed
-        && let Some(copy) = artifact.shown_copy()
-    {
-        let same = artifact
-            .copies
-            .iter()
-            .filter(|other| other.check.is_some() && other.check == copy.check)
-            .count();
-        let looked = store.fetch(name).ok().map(|fetched| fetched.verification);
-        entries.push(HistoryEntry {
-            id: EntryId::Current,
-            current_from: versions
-                .first()
-                .map(|version| version.id.time())
-                .or_else(|| DateTime::from_timestamp(copy.modified, 0)),
-            current_until: None,
-            size: copy.size.unwrap_or(0),
-            change: None,
-            sha256: looked.as_ref().map(|v| v.sha256),
-            agent: looked.as_ref().and_then(Verification::agent_did),
-            blocks: looked.as_ref().map(blocks),
-            origin: vec![survey.label(copy.volume).to_owned()],
-            copies: (u16::try_from(same).unwrap_or(u16::MAX), replicas),
-        });
+/// Histories up to this size are read to the last byte when they are shown: then agent, blocks,
+/// digest and verdict of every version are known. Of larger ones sizes and footers are compared,
+/// and digests are those in the backups' manifests.
+const READ_WHOLE: u64 = 64 << 20;
+
+impl Live {
+    pub(super) fn history_of(&self, name: &ArtifactName) -> Result<Vec<HistoryEntry>, String> {
+        let store = self.current();
+        let Some(survey) = lock(&self.memory).survey.clone() else {
+            return Ok(Vec::new());
+        };
+        let level = if bytes_of(&survey, name) > READ_WHOLE {
+            Level::Quick
+        } else {
+            Level::Deep
+        };
+        let catalogue = Some(&self.catalogue);
+        let found = survey::history_in(&store, &survey, catalogue, name, level, &Task::new());
+        let found = found.map_err(|error| words(&error))?;
+        for problem in &found.problems {
+            tracing::warn!(%name, %problem, "a history is not whole");
+        }
+        Ok(entries(&found, replicas_of(&survey, &store, name)))
     }
-    for (n, version) in versions.iter().enumerate() {
-        entries.push(entry(
-            store,
-            survey,
+
+    pub(super) fn look_at(
+        &self,
+        name: &ArtifactName,
+        state: Option<StateId>,
+    ) -> Result<Inspection, StoreError> {
+        let what = state.map_or_else(|| "current copy".to_owned(), |id| format!("version {id}"));
+        let (file, found, place) = self.read(&self.current(), name, state)?;
+        Ok(inspect::inspection(
             name,
-            version,
-            versions.get(n + 1),
-            replicas,
-        ));
+            &format!("{what} on {place}"),
+            &file,
+            &found,
+        )?)
     }
+
+    fn read(
+        &self,
+        store: &Store,
+        name: &ArtifactName,
+        state: Option<StateId>,
+    ) -> Result<(std::fs::File, Verification, String), StoreError> {
+        let Some(id) = state else {
+            let fetched = store.fetch(name)?;
+            return Ok((
+                fetched.file.into_file(),
+                fetched.verification,
+                fetched.volume,
+            ));
+        };
+        read_by_id(store, name, id, Some(&self.catalogue), &Task::new())
+    }
+
+    pub(super) fn differences(&self, what: &Compared) -> Result<Vec<Line>, StoreError> {
+        let store = self.current();
+        match what {
+            Compared::States { name, a, b } => {
+                let (file_a, of_a, _) = self.read(&store, name, *a)?;
+                let (file_b, of_b, _) = self.read(&store, name, *b)?;
+                if of_a.sha256 == of_b.sha256 {
+                    return Ok(Vec::new());
+                }
+                let (a, b) = (Reader::open(&file_a)?, Reader::open(&file_b)?);
+                let found = diff(
+                    Side {
+                        reader: &a,
+                        signer: of_a.signer.as_ref(),
+                    },
+                    Side {
+                        reader: &b,
+                        signer: of_b.signer.as_ref(),
+                    },
+                )?;
+                Ok(report::difference::files(&found))
+            }
+            Compared::Backup(id) => {
+                let id = id.to_string();
+                let backup = planner::find(&store, &id)?;
+                let found = planner::backup_diff(&store, &backup, None, &Task::new())?;
+                Ok(report::difference::backups(&found, &id, "the store now"))
+            }
+        }
+    }
+
+    pub(super) fn held_in(&self, backup: BackupId) -> Result<Vec<HeldArtifact>, StoreError> {
+        let view = planner::find(&self.current(), &backup.to_string())?;
+        let mut held: Vec<HeldArtifact> = Vec::new();
+        manifest::read_entries(&view.path, &Pulse::default(), &mut |entry| {
+            let (size, versions) = match entry.version {
+                None => (Some(entry.size), 0),
+                Some(_) => (None, 1),
+            };
+            held.push(HeldArtifact {
+                name: entry.name,
+                size,
+                versions,
+            });
+            Ok(())
+        })?;
+        held.sort_by(|a, b| a.name.cmp(&b.name));
+        held.dedup_by(|other, first| {
+            let same = other.name == first.name;
+            if same {
+                first.size = first.size.or(other.size);
+                first.versions += other.versions;
+            }
+            same
+        });
+        Ok(held)
+    }
+}
+
+/// What an artifact takes on one replica, as the survey knows it.
+fn bytes_of(survey: &Survey, name: &ArtifactName) -> u64 {
+    let Some(row) = survey.find(name) else {
+        return 0;
+    };
+    let copy = survey.artifacts.get(row).and_then(|a| a.shown_copy()?.size);
+    let versions = survey.history(row).iter().map(|version| version.size);
+    copy.unwrap_or(0) + versions.sum::<u64>()
+}
+
+/// How many volumes of its home hold the current copy, and how many should.
+fn replicas_of(survey: &Survey, store: &Store, name: &ArtifactName) -> (u16, u16) {
+    let narrow = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+    let should = narrow(store.replicas(store.home(name)).count());
+    let artifact = survey.find(name).and_then(|row| survey.artifacts.get(row));
+    let Some((artifact, copy)) = artifact.and_then(|a| Some((a, a.shown_copy()?))) else {
+        return (0, should);
+    };
+    let same = artifact
+        .copies
+        .iter()
+        .filter(|other| other.check.is_some() && other.check == copy.check);
+    (narrow(same.count()), should)
+}
+
+/// Newest first: the current copy, then what was before.
+fn entries(history: &History, (held, should): (u16, u16)) -> Vec<HistoryEntry> {
+    let current = history.current.as_ref().map(|c| now(c, (held, should)));
+    let earlier = history.states.iter().map(|state| before(state, should));
+    let mut entries: Vec<HistoryEntry> = current.into_iter().chain(earlier).collect();
     let sizes: Vec<u64> = entries.iter().map(|entry| entry.size).collect();
     for (entry, older) in entries.iter_mut().zip(sizes.iter().skip(1)) {
         entry.change = i64::try_from(entry.size)
@@ -68,40 +176,60 @@ pub(super) fn history_of(
     entries
 }
 
-fn entry(
-    store: &Store,
-    survey: &Survey,
-    name: &ArtifactName,
-    version: &VersionView,
-    older: Option<&VersionView>,
-    replicas: u16,
-) -> HistoryEntry {
-    let label = survey.label(version.volume);
-    let removal = version.kind == VersionKind::Removal;
-    let looked = (!removal)
-        .then(|| store.slot(label))
-        .flatten()
-        .and_then(|slot| store.verify_version(slot, name, version.id).ok());
+fn now(copy: &Current, copies: (u16, u16)) -> HistoryEntry {
     HistoryEntry {
-        id: if removal {
-            EntryId::Removed(version.id)
-        } else {
-            EntryId::Version(version.id)
-        },
-        current_from: older
-            .map(|older| older.id.time())
-            .or_else(|| DateTime::from_timestamp(version.written, 0)),
-        current_until: Some(version.id.time()),
-        size: if removal { 0 } else { version.size },
-        change: None,
-        sha256: looked.as_ref().map(|v| v.sha256),
-        agent: looked.as_ref().and_then(Verification::agent_did),
-        blocks: looked.as_ref().map(blocks),
-        origin: vec![label.to_owned()],
-        copies: (version.volumes, replicas),
+        current_from: Some(copy.from),
+        size: copy.size.unwrap_or(0),
+        sha256: copy.sha256,
+        volume: Some(copy.volume.clone()),
+        backups: copy.backups.iter().rev().copied().collect(),
+        ..entry(EntryId::Current, copy.written, copy.looked.as_ref(), copies)
     }
 }
 
-fn blocks(verification: &Verification) -> u32 {
-    u32::try_from(verification.block_types.len()).unwrap_or(u32::MAX)
+fn before(state: &Earlier, should: u16) -> HistoryEntry {
+    let id = if state.removed {
+        EntryId::Removed(state.id)
+    } else {
+        EntryId::Earlier(state.id)
+    };
+    let copies = (state.volumes, should);
+    HistoryEntry {
+        current_from: state.from.or(state.removed.then(|| state.id.time())),
+        current_until: state.until,
+        size: state.size,
+        sha256: state.sha256,
+        volume: state.volume.clone(),
+        backups: state.backups.iter().rev().copied().collect(),
+        kept_by: report::kept_by(&state.kept_by),
+        same_as: state.same_as.clone(),
+        also: state.also.len(),
+        ..entry(id, state.written, state.looked.as_ref(), copies)
+    }
+}
+
+fn entry(
+    id: EntryId,
+    written: chrono::DateTime<chrono::Utc>,
+    looked: Option<&Looked>,
+    copies: (u16, u16),
+) -> HistoryEntry {
+    HistoryEntry {
+        id,
+        current_from: None,
+        current_until: None,
+        written,
+        size: 0,
+        change: None,
+        sha256: None,
+        agent: looked.and_then(|looked| looked.agent_did.clone()),
+        blocks: looked.map(|looked| u32::try_from(looked.blocks).unwrap_or(u32::MAX)),
+        intact: looked.map(|looked| looked.intact),
+        volume: None,
+        copies,
+        backups: Vec::new(),
+        kept_by: Vec::new(),
+        same_as: None,
+        also: 0,
+    }
 }

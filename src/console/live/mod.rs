@@ -13,20 +13,22 @@ use std::{
 
 use super::{
     backend::{
-        ApplyError, Backend, HistoryEntry, Inspection, JobRequest, PlanError, RunningJob, StoreInfo,
+        ApplyError, Backend, Compared, HeldArtifact, HistoryEntry, Inspection, JobRequest,
+        PlanError, RunningJob, StoreInfo,
     },
     table::Agents,
 };
 use crate::{
     apply,
-    backup::{BackupList, BackupView},
+    backup::{BackupId, BackupList, BackupView, Catalogue},
     journal::{JobList, JobView},
     plan::{Intent, Plan},
     planner,
     progress::Task,
-    store::{Access, Store, StoreError, config::Role},
-    survey::Survey,
-    volume::{ArtifactName, Lane, VersionId},
+    report::Line,
+    store::{Access, Policy, Store, StoreError, config::Role},
+    survey::{StateId, Survey},
+    volume::{ArtifactName, Lane},
 };
 use refresh::Memory;
 
@@ -39,6 +41,8 @@ pub struct Live {
     running: Mutex<Vec<Task>>,
     journals: Mutex<JobList>,
     backups: Mutex<BackupList>,
+    /// Where each backup's manifest speaks of what.
+    catalogue: Catalogue,
     /// Verifications of this process.
     unjournalled: Arc<Mutex<Vec<JobView>>>,
 }
@@ -53,6 +57,7 @@ impl Live {
             running: Mutex::default(),
             journals: Mutex::default(),
             backups: Mutex::default(),
+            catalogue: Catalogue::default(),
             unjournalled: Arc::default(),
         }
     }
@@ -90,6 +95,8 @@ impl Backend for Live {
                 .backup
                 .as_ref()
                 .map(|backup| backup.directory.display().to_string()),
+            keep_backups: config.backup.as_ref().map(Policy::from).unwrap_or_default(),
+            keep_versions: Policy::from(&config.versions),
             config: self.config.clone(),
         }
     }
@@ -107,8 +114,12 @@ impl Backend for Live {
         let Some(config) = &store.config().backup else {
             return Ok(Vec::new());
         };
-        let mut list = lock(&self.backups);
-        list.refresh(&config.directory)
+        let listed = lock(&self.backups).refresh(&config.directory);
+        listed
+            .and_then(|mut views| {
+                planner::say_what_keeps(&store, &mut views)?;
+                Ok(views)
+            })
             .map_err(|error| words(&error))
     }
 
@@ -121,38 +132,24 @@ impl Backend for Live {
     }
 
     fn history(&self, name: &ArtifactName) -> Result<Vec<HistoryEntry>, String> {
-        let store = self.current();
-        let survey = lock(&self.memory).survey.clone();
-        let Some(survey) = survey else {
-            return Ok(Vec::new());
-        };
-        let Some(row) = survey.find(name) else {
-            return Err(format!("{name} is not in the store any more"));
-        };
-        Ok(history::history_of(&store, &survey, row, name))
+        self.history_of(name)
     }
 
-    fn inspect(
-        &self,
-        name: &ArtifactName,
-        version: Option<VersionId>,
-    ) -> Result<Inspection, String> {
-        let store = self.current();
-        let what = version.map_or_else(|| "current copy".to_owned(), |id| format!("version {id}"));
-        let fetched = match version {
-            Some(id) => store.fetch_version(name, id),
-            None => store.fetch(name),
-        };
-        match fetched {
-            Ok(fetched) => inspect::inspection(
-                name,
-                &format!("{what} on {}", fetched.volume),
-                fetched.file.as_file(),
-                &fetched.verification,
-            )
-            .map_err(|error| error.to_string()),
-            Err(error) => Err(words(&error)),
-        }
+    fn inspect(&self, name: &ArtifactName, state: Option<StateId>) -> Result<Inspection, String> {
+        self.look_at(name, state).map_err(|error| words(&error))
+    }
+
+    fn compare(&self, what: &Compared) -> Result<Vec<Line>, String> {
+        self.differences(what).map_err(|error| words(&error))
+    }
+
+    fn contents(&self, backup: BackupId) -> Result<Vec<HeldArtifact>, String> {
+        self.held_in(backup).map_err(|error| words(&error))
+    }
+
+    fn pin(&self, backup: BackupId, pinned: bool) -> Result<(), String> {
+        let done = planner::pin(&self.current(), backup, pinned);
+        done.map_err(|error| words(&error))
     }
 
     fn plan(&self, intent: Intent) -> Result<Arc<Plan>, PlanError> {

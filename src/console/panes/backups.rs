@@ -14,6 +14,7 @@ use crate::{
         when::{age, ago},
     },
     report::{count, size},
+    survey::FindingKind,
     volume::Level,
 };
 
@@ -67,6 +68,29 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
     strip(app, canvas, parts.tiles);
 }
 
+/// The worst that was found about backups: that the last good one is too old, above all.
+fn warn(app: &App, canvas: &mut Canvas<'_>, line: Rect) {
+    use FindingKind as K;
+    let order = [
+        K::BackupNone,
+        K::BackupOld,
+        K::BackupDamaged,
+        K::BackupShrunk,
+        K::BackupUnverified,
+    ];
+    let findings = &app.data.findings;
+    let worst = order
+        .into_iter()
+        .find_map(|kind| findings.iter().find(|finding| finding.kind == kind));
+    if let Some(finding) = worst {
+        let (glyph, role) = canvas.theme.severity(finding.severity);
+        let words = format!("{glyph} {}", text::clean(&finding.message));
+        let room = line.width.saturating_sub(3);
+        let words = text::end(&words, usize::from(room), canvas.theme.glyphs.ellipsis);
+        canvas.put(line.x + 2, line.y, room, &words, role);
+    }
+}
+
 /// A cell for each of the last thirty days, today last: the best backup of that day, so that a night
 /// without one is a gap that is seen.
 fn strip(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
@@ -82,6 +106,7 @@ fn strip(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         .iter()
         .map(|backup| (zone.format(backup.at, "%F"), backup))
         .collect();
+    warn(app, canvas, Rect { height: 1, ..area });
     let y = area.y + 1;
     let mut x = area.x + 2;
     x += canvas.put(x, y, area.width, "last 30 days ", Role::Dim);

@@ -15,7 +15,7 @@ use crate::{
         when::age,
     },
     report::{number::ratio, plural, signed_size, size},
-    survey::{ArtifactState, ArtifactView},
+    survey::{ArtifactState, ArtifactView, StateId},
 };
 
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
@@ -221,21 +221,29 @@ fn entry_line(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, row: Rec
     canvas.put(x, row.y, 9, digest.as_deref().unwrap_or(""), Role::Dim);
     x += 10;
     if row.right() > x {
-        canvas.put(
-            x,
-            row.y,
-            row.right() - x,
-            &text::clean(&entry.origin.join(" ")),
-            Role::Dim,
-        );
+        canvas.put(x, row.y, row.right() - x, &origin(entry), Role::Dim);
+    }
+}
+
+/// Where it is, in a few words: `p2.1 +3 backups`, `backup 20260311_020000`.
+fn origin(entry: &HistoryEntry) -> String {
+    match (&entry.volume, entry.backups.as_slice()) {
+        (Some(volume), []) => text::clean(volume),
+        (Some(volume), backups) => format!(
+            "{} +{}",
+            text::clean(volume),
+            plural(backups.len() as u64, "backup", "backups")
+        ),
+        (None, [newest, ..]) => format!("backup {newest}"),
+        (None, []) => String::new(),
     }
 }
 
 fn entry_detail(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, area: Rect) {
-    let zone = app.settings.zone;
     let words = match entry.id {
         EntryId::Current => "the current copy".to_owned(),
-        EntryId::Version(id) => format!("version {id}"),
+        EntryId::Earlier(StateId::Version(id)) => format!("version {id}"),
+        EntryId::Earlier(StateId::Backup(id)) => format!("in no history, but in backup {id}"),
         EntryId::Removed(id) => format!("removed {id}"),
     };
     canvas.heading(Rect { height: 1, ..area }, &words, Role::Title);
@@ -244,65 +252,83 @@ fn entry_detail(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, area: 
         height: area.height - 1,
         ..area
     };
+    let mut y = inner.y;
+    for (label, value, role) in facts(app, entry) {
+        let room = usize::from(inner.width.saturating_sub(14));
+        let value = match label {
+            "agent" | "sha256" => {
+                text::middle(&text::clean(&value), room, canvas.theme.glyphs.ellipsis)
+            }
+            _ => text::clean(&value),
+        };
+        y = field(canvas, inner, y, label, &value, role);
+    }
+}
+
+/// What is known of an entry, the most important first: a small window cuts the end off.
+fn facts(app: &App, entry: &HistoryEntry) -> Vec<(&'static str, String, Role)> {
+    let zone = app.settings.zone;
     let known = |time: Option<chrono::DateTime<chrono::Utc>>| {
         time.map_or_else(|| "not known".to_owned(), |time| zone.full(time))
     };
     let until = match entry.id {
+        EntryId::Removed(_) => return vec![("removed", known(entry.current_from), Role::Text)],
         EntryId::Current => "now".to_owned(),
-        _ => known(entry.current_until),
+        EntryId::Earlier(_) => known(entry.current_until),
     };
-    let g = canvas.theme.glyphs;
-    let from = known(entry.current_from);
-    let mut y = field(canvas, inner, inner.y, "current from", &from, Role::Text);
-    y = field(canvas, inner, y, "until", &until, Role::Text);
-    if !matches!(entry.id, EntryId::Removed(_)) {
-        let mut content = vec![match entry.change {
-            Some(change) => format!("{} ({})", size(entry.size), signed_size(change)),
-            None => size(entry.size),
-        }];
-        if let Some(blocks) = entry.blocks {
-            content.push(plural(u64::from(blocks), "block", "blocks"));
-        }
-        y = field(canvas, inner, y, "content", &content.join(", "), Role::Text);
+    let mut facts = vec![
+        ("current from", known(entry.current_from), Role::Text),
+        ("until", until, Role::Text),
+    ];
+    let mut content = vec![match entry.change {
+        Some(change) => format!("{} ({})", size(entry.size), signed_size(change)),
+        None => size(entry.size),
+    }];
+    if let Some(blocks) = entry.blocks {
+        content.push(plural(u64::from(blocks), "block", "blocks"));
     }
-    if let Some(agent) = &entry.agent {
-        let agent = text::middle(
-            &text::clean(agent),
-            usize::from(inner.width.saturating_sub(14)),
-            g.ellipsis,
-        );
-        y = field(canvas, inner, y, "agent", &agent, Role::Text);
+    if let Some(other) = &entry.same_as {
+        content.push(format!("same bytes as {other}"));
     }
-    if let Some(digest) = entry.sha256 {
-        let digest = text::middle(
-            &digest.to_string(),
-            usize::from(inner.width.saturating_sub(14)),
-            g.ellipsis,
-        );
-        y = field(canvas, inner, y, "sha256", &digest, Role::Dim);
+    if entry.also > 0 {
+        let more = plural(entry.also as u64, "neighbour", "neighbours");
+        content.push(format!("one with {more} of the same bytes"));
     }
-    let (held, should) = entry.copies;
-    let role = if held < should {
-        Role::Warning
+    let role = if entry.intact == Some(false) {
+        content.push("damaged".to_owned());
+        Role::Critical
     } else {
         Role::Text
     };
-    if should > 0 {
-        y = field(
-            canvas,
-            inner,
-            y,
-            "held",
-            &format!("on {held} of {should} volumes"),
-            role,
-        );
+    facts.push(("content", content.join(", "), role));
+    let (held, should) = entry.copies;
+    let (held, role) = match &entry.volume {
+        Some(volume) if should > 0 => (
+            format!("on {held} of {should} volumes ({volume})"),
+            if held < should {
+                Role::Warning
+            } else {
+                Role::Text
+            },
+        ),
+        _ => ("on no volume".to_owned(), Role::Warning),
+    };
+    facts.push(("held", held, role));
+    let backups = match entry.backups.as_slice() {
+        [] => "in none".to_owned(),
+        [one] => one.to_string(),
+        [newest, more @ ..] => format!("{newest} and {} more", more.len()),
+    };
+    facts.push(("backups", backups, Role::Text));
+    if !entry.kept_by.is_empty() {
+        facts.push(("kept by", entry.kept_by.join(", "), Role::Text));
     }
-    field(
-        canvas,
-        inner,
-        y,
-        "origin",
-        &text::clean(&entry.origin.join(", ")),
-        Role::Dim,
-    );
+    if let Some(agent) = &entry.agent {
+        facts.push(("agent", agent.clone(), Role::Text));
+    }
+    if let Some(digest) = entry.sha256 {
+        facts.push(("sha256", digest.to_string(), Role::Dim));
+    }
+    facts.push(("written", zone.full(entry.written), Role::Dim));
+    facts
 }

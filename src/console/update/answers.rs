@@ -68,6 +68,28 @@ pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
                 dialog.found = Some(found);
             }
         }
+        Message::Compared(ticket, found) => {
+            if let Some(Dialog::Reading(dialog)) = &mut app.dialog
+                && dialog.ticket == ticket
+            {
+                dialog.found = Some(found);
+            }
+        }
+        Message::Contents(ticket, found) => {
+            if let Some(Dialog::Browse(dialog)) = &mut app.dialog
+                && dialog.ticket == ticket
+            {
+                dialog.take(found);
+            }
+        }
+        Message::Pinned(id, pinned, result) => {
+            let done = if pinned { "pinned" } else { "unpinned" };
+            match result {
+                Ok(()) => app.say(Role::Good, format!("backup {id} is {done}")),
+                Err(error) => app.say(Role::Critical, text::clean(&error)),
+            }
+            app.pending.next_backups = app.moment.elapsed;
+        }
         Message::Planned(asked, result) => {
             if matches!(&app.dialog, Some(Dialog::Planning { ticket, .. }) if *ticket == asked) {
                 app.dialog = None;

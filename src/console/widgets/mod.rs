@@ -1,6 +1,7 @@
 //! What lies over a pane and takes all keys while it is there. Each dialog is a state, a function
 //! of keys that says what follows, and a function that draws it.
 
+pub mod browse;
 pub mod choice;
 pub mod help;
 pub mod inspect;
@@ -8,6 +9,7 @@ pub mod leave;
 pub mod palette;
 pub mod plan;
 pub mod prompt;
+pub mod reading;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
@@ -30,6 +32,8 @@ pub enum Dialog {
     },
     Plan(plan::PlanDialog),
     Inspect(inspect::InspectDialog),
+    Reading(reading::ReadingDialog),
+    Browse(browse::BrowseDialog),
     Help(help::HelpDialog),
     Palette(palette::PaletteDialog),
     Prompt(prompt::Prompt),
@@ -70,6 +74,8 @@ pub fn key(app: &mut App, event: KeyEvent) -> Reply {
         Dialog::Planning { .. } => Reply::Stay,
         Dialog::Plan(plan) => plan.key(event, screen, &mut app.last_ticket),
         Dialog::Inspect(inspect) => inspect.key(event, screen),
+        Dialog::Reading(reading) => reading.key(event, screen),
+        Dialog::Browse(browse) => browse.key(event, screen),
         Dialog::Help(help) => help.key(event),
         Dialog::Palette(palette) => palette.key(event, app.pane),
         Dialog::Prompt(prompt) => prompt.key(event),
@@ -86,6 +92,8 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
         }
         Some(Dialog::Plan(plan)) => plan.draw(app, canvas, screen),
         Some(Dialog::Inspect(inspect)) => inspect.draw(app, canvas, screen),
+        Some(Dialog::Reading(reading)) => reading.draw(canvas, screen),
+        Some(Dialog::Browse(browse)) => browse.draw(canvas, screen),
         Some(Dialog::Help(help)) => help.draw(app, canvas, screen),
         Some(Dialog::Palette(palette)) => palette.draw(app, canvas, screen),
         Some(Dialog::Prompt(prompt)) => prompt.draw(canvas, screen),

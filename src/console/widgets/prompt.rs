@@ -11,17 +11,18 @@ use crate::{
     },
     plan::{Intent, LayoutChange},
     store::Policy,
-    volume::{ArtifactName, VersionId},
+    survey::StateId,
+    volume::ArtifactName,
 };
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Asked {
     /// A new name for a version.
-    Aside(ArtifactName, VersionId),
-    /// How many backups to keep.
-    KeepLast,
-    /// How many versions of these artifacts to keep; of all when none is named.
+    Aside(ArtifactName, StateId),
+    /// By which policy backups are kept.
+    KeepBackups,
+    /// By which policy versions of these are kept.
     KeepVersions(Vec<ArtifactName>),
     /// A new partition with its directories.
     Partition,
@@ -63,14 +64,10 @@ impl Prompt {
                     })
                 })
                 .map_err(|error| error.to_string()),
-            Asked::KeepLast => match self.text.trim().parse() {
-                Ok(0) => Err("at least one backup is kept".to_owned()),
-                Ok(keep_last) => Ok(Reply::Plan(Intent::BackupPrune {
-                    policy: Policy::last(keep_last),
-                })),
-                Err(_) => Err("a number is needed".to_owned()),
-            },
-            Asked::KeepVersions(names) => versions_policy(&self.text).map(|policy| {
+            Asked::KeepBackups => {
+                policy(&self.text).map(|policy| Reply::Plan(Intent::BackupPrune { policy }))
+            }
+            Asked::KeepVersions(names) => policy(&self.text).map(|policy| {
                 Reply::Plan(Intent::VersionsPrune {
                     names: names.clone(),
                     policy,
@@ -111,14 +108,12 @@ impl Prompt {
     }
 }
 
-/// An empty policy stands for the configured one.
-fn versions_policy(text: &str) -> Result<Policy, String> {
-    match text.trim() {
-        "" => Ok(Policy::default()),
-        text => match text.parse() {
-            Ok(0) | Err(_) => Err("a number from 1, or nothing".to_owned()),
-            Ok(keep_last) => Ok(Policy::last(keep_last)),
-        },
+/// The policy that was typed; one that keeps nothing is none.
+fn policy(text: &str) -> Result<Policy, String> {
+    match text.parse::<Policy>() {
+        Ok(policy) if policy.is_empty() => Err("at least one is kept".to_owned()),
+        Ok(policy) => Ok(policy),
+        Err(error) => Err(error.to_string()),
     }
 }
 
