@@ -123,7 +123,7 @@ fn steal(
     let take = || {
         store.take_lease(
             Purpose::Write,
-            Patience::of_a_thief(store),
+            Patience::of_a_thief(view.epoch.unwrap_or_default()),
             &mut Watch::default(),
         )
     };

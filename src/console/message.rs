@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::{
-    backend::{ApplyError, HistoryEntry, Inspection, JobRequest, PlanError, RunningJob},
+    backend::{
+        ApplyError, HistoryEntry, Inspection, JobRequest, PlanError, RunningJob, Surroundings,
+    },
     setup,
     table::{Agents, Seen, Table},
 };
@@ -14,6 +16,7 @@ use crate::{
     backup::BackupView,
     journal::JobView,
     plan::{Intent, Plan},
+    store::lease::{Epoch, LeaseView},
     volume::{ArtifactName, VersionId},
 };
 
@@ -41,6 +44,10 @@ pub enum Message {
     Agents(Arc<Table>, Agents),
     Backups(Result<Vec<BackupView>, String>),
     Jobs(Vec<JobView>),
+    Lease(LeaseView),
+    Surroundings(Result<Surroundings, String>),
+    /// The lease was taken over, or why not.
+    TookOver(Ticket, Result<(), String>),
     /// The selection has rested on this name for a moment.
     Rested(ArtifactName),
     History(ArtifactName, Result<Vec<HistoryEntry>, String>),
@@ -68,6 +75,10 @@ pub enum Command {
     Agents,
     Backups,
     Jobs,
+    Lease,
+    Surroundings,
+    TakeOver(Ticket, Option<Epoch>),
+    StepDown,
     /// Send `Rested` after a short while.
     Rest(ArtifactName),
     History(ArtifactName),
@@ -82,10 +93,9 @@ pub enum Command {
     /// Set the modes again and draw everything.
     Reenter,
     Suspend,
-    /// Leave with this exit code; `rest`: bring jobs to a safe point first.
+    /// Leave with this exit code, jobs at a safe point and the lease given back.
     Quit {
         code: u8,
-        rest: bool,
         silent: bool,
     },
 }

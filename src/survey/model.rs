@@ -174,6 +174,8 @@ pub enum FindingKind {
     JobInterrupted,
     ScrubOverdue,
     OtherFiles,
+    LeaseBlocked,
+    LeaseExpired,
 }
 
 /// Something that needs the operator, with its remedy.

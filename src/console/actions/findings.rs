@@ -46,7 +46,9 @@ pub const fn finding_pane(kind: FindingKind) -> Pane {
         | FindingKind::VolumeForeign
         | FindingKind::VolumeUnreachable
         | FindingKind::VolumeJoining
-        | FindingKind::VolumeReadonly => Pane::Cluster,
+        | FindingKind::VolumeReadonly
+        | FindingKind::LeaseBlocked
+        | FindingKind::LeaseExpired => Pane::Cluster,
         FindingKind::BackupNone
         | FindingKind::BackupOld
         | FindingKind::BackupUnverified
@@ -80,6 +82,8 @@ pub const fn finding_action(kind: FindingKind) -> Action {
         | FindingKind::BackupUnverified
         | FindingKind::BackupDamaged
         | FindingKind::BackupShrunk
+        | FindingKind::LeaseBlocked
+        | FindingKind::LeaseExpired
         | FindingKind::OtherFiles => Action::Open,
         FindingKind::ScrubOverdue => Action::Verify,
     }

@@ -50,12 +50,20 @@ pub enum Action {
     Undo,
     MarkVolume,
     TakeOver,
+    StepDown,
     Refresh,
     Help,
     Palette,
     Redraw,
     Suspend,
     Quit,
+}
+
+impl Action {
+    /// Whether it is about the lease itself, and so not only for who leads.
+    pub const fn is_about_the_lease(self) -> bool {
+        matches!(self, Self::TakeOver | Self::StepDown)
+    }
 }
 
 /// One row of the table.
@@ -169,7 +177,8 @@ pub const TABLE: &[Entry] = &[
     entry(A::Resume, "resume", &["r"], "resume", "go on with an interrupted job").rank(6).within(&[P::Overview, P::Jobs]).changes(),
     entry(A::Undo, "undo", &["u"], "undo", "undo a finished job").rank(7).within(&[P::Overview, P::Jobs]).changes(),
     entry(A::MarkVolume, "mark-volume", &["m"], "mark volume", "mark or replace a volume").rank(6).within(&[P::Overview, P::Partitions, P::Cluster]).changes(),
-    entry(A::TakeOver, "take-over", &["t"], "take over", "take over the lease").rank(5).within(&[P::Cluster]).changes(),
+    entry(A::TakeOver, "take-over", &["t"], "take over", "take over the lease: of a leader that hangs, or when nobody has it").rank(5).within(&[P::Cluster]).changes(),
+    entry(A::StepDown, "step-down", &["d"], "step down", "give the lease back; t takes it again").rank(7).within(&[P::Cluster]).changes(),
     entry(A::Copy, "copy", &["y"], "copy", "copy the name or id to the clipboard (OSC 52)"),
     entry(A::CopyMenu, "copy-menu", &["Y"], "copy …", "copy the digest, the path or the command that does the same"),
     entry(A::Refresh, "refresh", &["C-r", "f5"], "refresh", "look at the store again now"),

@@ -26,7 +26,6 @@ const REMEMBERED: usize = 50;
 impl Live {
     /// Runs work on a thread of its own and publishes its end.
     fn spawn(
-        &self,
         id: String,
         title: String,
         changes: bool,
@@ -34,7 +33,6 @@ impl Live {
     ) -> RunningJob {
         let task = Task::new();
         let (sender, done) = watch::channel(None);
-        lock(&self.running).push(task.clone());
         let worker = task.clone();
         thread::spawn(move || {
             let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&worker)));
@@ -94,7 +92,7 @@ impl Live {
         drop(jobs);
         let (jobs, clock) = (Arc::clone(&self.unjournalled), store.clock().clone());
         let own = id.clone();
-        Ok(self.spawn(id, title, false, move |task| {
+        Ok(Self::spawn(id, title, false, move |task| {
             let outcome = work(task);
             let moment = task.snapshot();
             if let Some(job) = lock(&jobs).iter_mut().find(|job| job.id == own) {
@@ -113,9 +111,9 @@ impl Live {
         }))
     }
 
-    pub(super) fn run(&self, job: apply::Job) -> RunningJob {
+    pub(super) fn run(job: apply::Job) -> RunningJob {
         let (id, title) = (job.id().to_owned(), job.title());
-        self.spawn(id, title, true, move |task| {
+        Self::spawn(id, title, true, move |task| {
             let view = job.run(task)?;
             let moment = task.snapshot();
             Ok(JobOutcome {
@@ -139,7 +137,7 @@ impl Live {
                 let job =
                     BackupJob::begin(&store, BackupWork::Create).map_err(|error| words(&error))?;
                 let (id, title) = (job.id().to_owned(), job.title().to_owned());
-                Ok(self.spawn(id, title, false, move |task| {
+                Ok(Self::spawn(id, title, false, move |task| {
                     let (job, report) = job.run(task)?;
                     Ok(JobOutcome {
                         state: job.state,

@@ -8,6 +8,7 @@ pub mod leave;
 pub mod palette;
 pub mod plan;
 pub mod prompt;
+pub mod takeover;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
@@ -35,6 +36,7 @@ pub enum Dialog {
     Prompt(prompt::Prompt),
     Choice(choice::Choice),
     Leave(leave::LeaveDialog),
+    TakeOver(takeover::TakeOver),
 }
 
 /// What a key did to a dialog.
@@ -75,6 +77,7 @@ pub fn key(app: &mut App, event: KeyEvent) -> Reply {
         Dialog::Prompt(prompt) => prompt.key(event),
         Dialog::Choice(choice) => choice.key(event),
         Dialog::Leave(leave) => leave.key(event),
+        Dialog::TakeOver(question) => question.key(event, &mut app.last_ticket),
     }
 }
 
@@ -91,6 +94,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
         Some(Dialog::Prompt(prompt)) => prompt.draw(canvas, screen),
         Some(Dialog::Choice(choice)) => choice.draw(canvas, screen),
         Some(Dialog::Leave(leave)) => leave.draw(app, canvas, screen),
+        Some(Dialog::TakeOver(question)) => question.draw(app, canvas, screen),
     }
 }
 

@@ -27,8 +27,8 @@ pub struct Patience {
     /// Whether to go on waiting for a console or a `lease hold` whose counter moves: they may
     /// take hours, a single write does not.
     pub for_the_living: bool,
-    /// Whether to take it from a holder that lives.
-    pub steal: bool,
+    /// The epoch that is taken from its holder, living or not; one that came after it is not.
+    pub steal: Option<Epoch>,
 }
 
 impl Patience {
@@ -39,7 +39,7 @@ impl Patience {
         Self {
             until: Instant::now() + long,
             for_the_living: false,
-            steal: false,
+            steal: None,
         }
     }
 
@@ -47,16 +47,15 @@ impl Patience {
         Self {
             until,
             for_the_living: true,
-            steal: false,
+            steal: None,
         }
     }
 
-    /// Takes it whoever has it; the time is for rivals that do the same.
-    pub fn of_a_thief(store: &Store) -> Self {
+    /// Takes this epoch's lease from who has it: what was confirmed, and nobody else's.
+    pub fn of_a_thief(from: Epoch) -> Self {
         Self {
-            until: Instant::now() + store.config().leader.ttl,
-            for_the_living: true,
-            steal: true,
+            steal: Some(from),
+            ..Self::until(Instant::now())
         }
     }
 }
@@ -119,7 +118,7 @@ pub fn acquire(
         let ttl = judged_ttl(store, &seen);
         let standing = watch.see(seen.sighting, began, ended, ttl);
         if let Standing::Held { alive } = standing
-            && !patience.steal
+            && (patience.steal.is_none() || patience.steal != seen.sighting.epoch)
         {
             let single = seen.holder.as_ref().map(|h| h.purpose) == Some(Purpose::Write);
             let in_vain = alive && !single && !patience.for_the_living;
@@ -199,7 +198,7 @@ fn claim(
 /// From winner to leader: writes the number under the exclusive lock, when no commit is under way.
 fn lead(store: &Store, control: &Arc<Volume>, holder: Holder) -> Result<Tenure, StoreError> {
     let ours = holder.epoch;
-    let mut tenure = Tenure::begin(control, holder)?;
+    let tenure = Tenure::begin(control, holder)?;
     fault::point("lease.won").map_err(|error| StoreError::Failed(error.to_string()))?;
     let timeout = store.config().leader.barrier_timeout;
     let began = Instant::now();
@@ -229,7 +228,7 @@ fn lead(store: &Store, control: &Arc<Volume>, holder: Holder) -> Result<Tenure, 
                 return Err(lost(control, ours, newer)?.into());
             }
             None if began.elapsed() >= timeout => {
-                tenure.end(Beat::Blocked);
+                tenure.rest(Beat::Blocked);
                 return Err(blocked(control, began.elapsed())?.into());
             }
             None => thread::sleep(pause),

@@ -90,7 +90,7 @@ impl Store {
         self.require_same_layout()?;
         let mut current = self.seat().lock();
         if let Some(tenure) = current.upgrade() {
-            if tenure.is_lost() && !patience.steal {
+            if tenure.is_lost() && patience.steal.is_none() {
                 return Err(overtaken(self, &tenure)?);
             }
             if !tenure.is_lost() {
@@ -98,7 +98,7 @@ impl Store {
             }
         }
         let tenure = match lent(self)? {
-            Some(tenure) if !patience.steal => tenure,
+            Some(tenure) if patience.steal.is_none() => tenure,
             _ => acquire::acquire(self, purpose, patience, watch)?,
         };
         let tenure = Arc::new(tenure);
