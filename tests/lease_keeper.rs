@@ -127,7 +127,9 @@ fn a_lease_whose_holder_died_waits_for_the_operator_and_only_what_was_confirmed_
     let store = open(&f, Access::Write);
     let keeper = Keeper::open(&store, true);
     until(&keeper, "sees", |k| k.status().state == LeaseState::Expired);
-    std::thread::sleep(Duration::from_millis(300));
+    until(&keeper, "watches on", |k| {
+        k.status().observed > Duration::from_millis(1300)
+    });
     let seen = keeper.status();
     assert_eq!((seen.state, seen.mine), (LeaseState::Expired, false));
     assert!(seen.is_still() && seen.watched.is_some());
