@@ -2,15 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/session.rs"]
+mod session;
 mod support;
 
-use std::{
-    io::{Read, Write},
-    sync::{Arc, Condvar, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use session::Session;
 use support::Fixture;
 
 /// A playground, and the console on it.

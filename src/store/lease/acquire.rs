@@ -17,7 +17,7 @@ use crate::{
         error::StoreError,
         grid::{Slot, Store, not_usable},
     },
-    volume::{Lane, LockMode, Volume, fault, holders, mount},
+    volume::{Identity, Lane, LockMode, Volume, fault, holders, mount},
 };
 
 /// How long to wait for a lease that somebody holds.
@@ -200,40 +200,88 @@ fn lead(store: &Store, control: &Arc<Volume>, holder: Holder) -> Result<Tenure, 
     let ours = holder.epoch;
     let tenure = Tenure::begin(control, holder)?;
     fault::point("lease.won").map_err(|error| StoreError::Failed(error.to_string()))?;
-    let timeout = store.config().leader.barrier_timeout;
+    match pass_barrier(control, ours, store.config().leader.barrier_timeout)? {
+        Barrier::Passed => {
+            tracing::info!(epoch = %ours, "took the lease");
+            Ok(tenure)
+        }
+        Barrier::Newer(newer) => {
+            tenure.mark_lost();
+            Err(lost(control, ours, newer)?.into())
+        }
+        Barrier::Moved(to) => Err(LeaseError::Moved { to }.into()),
+        Barrier::Closed(waited) => {
+            tenure.rest(Beat::Blocked);
+            Err(blocked(control, waited)?.into())
+        }
+    }
+}
+
+/// What a winner finds at the lock.
+enum Barrier {
+    /// Its number is in the lock: it leads.
+    Passed,
+    Newer(Epoch),
+    /// The layout was changed meanwhile: the lease lives elsewhere.
+    Moved(String),
+    /// A commit is under way for as long as was waited.
+    Closed(Duration),
+}
+
+fn pass_barrier(control: &Volume, ours: Epoch, timeout: Duration) -> Result<Barrier, StoreError> {
+    let label = control.label().to_string();
     let began = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
-        let led = control.run(Lane::Short, move |dir, _| {
+        let label = label.clone();
+        let found = control.run(Lane::Short, move |dir, _| {
             let Some((file, in_lock)) = file::try_lock(dir, LockMode::Exclusive)? else {
                 return Ok(None);
             };
             if !model::may_lead(ours, in_lock) {
-                return Ok(Some(in_lock));
+                return Ok(Some(Barrier::Newer(in_lock)));
+            }
+            // Who raised a layout did so inside a commit, so what is read here is in force.
+            if let Some(there) = Identity::read(dir)?.filter(|there| there.layout.control != label)
+            {
+                return Ok(Some(Barrier::Moved(there.layout.control)));
             }
             file::write_lock(dir, &file, ours)?;
             if let Err(error) = file::sweep(dir, ours) {
                 // It costs room, nothing else; the next leader tries again.
                 tracing::warn!(%error, "old lease files stay");
             }
-            Ok(Some(ours))
+            Ok(Some(Barrier::Passed))
         })?;
-        match led {
-            Some(leader) if leader == ours => {
-                tracing::info!(epoch = %ours, "took the lease");
-                return Ok(tenure);
-            }
-            Some(newer) => {
-                tenure.mark_lost();
-                return Err(lost(control, ours, newer)?.into());
-            }
-            None if began.elapsed() >= timeout => {
-                tenure.rest(Beat::Blocked);
-                return Err(blocked(control, began.elapsed())?.into());
-            }
+        match found {
+            Some(found) => return Ok(found),
+            None if began.elapsed() >= timeout => return Ok(Barrier::Closed(began.elapsed())),
             None => thread::sleep(pause),
         }
         pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Ends what may still be written by an epoch whose layout is over: its number leaves the lock.
+pub fn retire(control: &Volume, epoch: Epoch, timeout: Duration) -> Result<(), StoreError> {
+    let began = Instant::now();
+    loop {
+        let done = control.run(Lane::Short, move |dir, _| {
+            let Some((file, in_lock)) = file::try_lock(dir, LockMode::Exclusive)? else {
+                return Ok(false);
+            };
+            if in_lock == epoch {
+                file::write_lock(dir, &file, model::next_epoch([epoch]))?;
+            }
+            Ok(true)
+        })?;
+        if done {
+            return Ok(());
+        }
+        if began.elapsed() >= timeout {
+            return Err(blocked(control, began.elapsed())?.into());
+        }
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
