@@ -8,6 +8,8 @@
     clippy::panic
 )]
 
+#[path = "console/cluster.rs"]
+mod cluster;
 #[path = "console/confirm.rs"]
 mod confirm;
 #[path = "console/first_run.rs"]

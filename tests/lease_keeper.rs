@@ -79,7 +79,7 @@ fn an_open_console_leads_until_it_steps_down_or_is_overtaken() {
     });
     assert!(!keeper.status().mine);
 
-    keeper.take_over().unwrap();
+    keeper.take_over(None).unwrap();
     until(&keeper, "leads again", |k| k.status().mine);
     f.run(&["lease", "steal", "--yes"]).exits(0);
     until(&keeper, "knows that it lost", |k| k.note().is_some());
@@ -90,12 +90,73 @@ fn an_open_console_leads_until_it_steps_down_or_is_overtaken() {
 }
 
 #[test]
+fn a_resting_console_gives_the_lease_back_and_takes_it_up_again_unless_another_has_it() {
+    let f = leased();
+    let store = open(&f, Access::Write);
+    let keeper = Keeper::open(&store, true);
+    until(&keeper, "leads", |k| k.status().mine);
+    // A job that stands still meanwhile keeps its right to write.
+    let lead = store.lead().unwrap();
+    keeper.rest();
+    let status = f.run(&["lease", "status", "--json"]).exits(0).json();
+    assert_eq!(status["state"], "free");
+    keeper.wake();
+    until(&keeper, "leads again", |k| {
+        k.status().mine && k.status().alive
+    });
+    assert_eq!(keeper.status().epoch, lead.epoch());
+    put(&store, "a").unwrap();
+
+    keeper.rest();
+    f.run(&["put", "b", "--text", "x"]).exits(0);
+    keeper.wake();
+    until(&keeper, "knows that it lost", |k| k.note().is_some());
+    let refused = put(&store, "c").unwrap_err();
+    assert!(refused.to_string().contains("lost the lease"), "{refused}");
+    drop(lead);
+    assert!(!keeper.status().mine);
+}
+
+#[test]
+fn a_lease_whose_holder_died_waits_for_the_operator_and_only_what_was_confirmed_is_taken() {
+    let f = leased();
+    f.command(&["put", "a", "--text", "x"])
+        .env("MAIFDECK_FAULT", "commit.before-gate=kill")
+        .output()
+        .unwrap();
+    let store = open(&f, Access::Write);
+    let keeper = Keeper::open(&store, true);
+    until(&keeper, "sees", |k| k.status().state == LeaseState::Expired);
+    until(&keeper, "watches on", |k| {
+        k.status().observed > Duration::from_millis(1300)
+    });
+    let seen = keeper.status();
+    assert_eq!((seen.state, seen.mine), (LeaseState::Expired, false));
+    assert!(seen.is_still() && seen.watched.is_some());
+    // Another host was faster: what was shown is not there any more.
+    let mut other = f
+        .command(&["lease", "hold", "--", "sh", "-c", "echo; read x"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    let refused = keeper.take_over(seen.epoch).unwrap_err();
+    assert!(refused.to_string().contains("lease hold"), "{refused}");
+    let now = f.run(&["lease", "status", "--json"]).exits(0).json();
+    assert_eq!(now["pid"], other.id());
+    drop(other.stdin.take());
+    other.wait().unwrap();
+    until(&keeper, "leads when it is free", |k| k.status().mine);
+}
+
+#[test]
 fn a_console_that_may_not_write_only_watches() {
     let f = leased();
     let store = open(&f, Access::ReadOnly);
     let keeper = Keeper::open(&store, true);
     until(&keeper, "sees", |k| k.status().state == LeaseState::Free);
-    assert!(keeper.take_over().is_err());
+    assert!(keeper.take_over(None).is_err());
     assert!(!f.path("a/.maifdeck/lease").exists());
 }
 

@@ -377,9 +377,6 @@ impl<'a> World<'a> {
     fn mark(&mut self, partition: &str, replica: usize, dice: &mut Dice) {
         let label = format!("{partition}.{}", replica + 1);
         let store = self.open(dice);
-        if store.is_in_transition() {
-            return;
-        }
         self.log.push(format!("{label} is marked"));
         let plan = planner::mark(&store, &label, false, None);
         let plan = plan.unwrap_or_else(|error| self.fail(&error.to_string()));
@@ -440,9 +437,6 @@ impl<'a> World<'a> {
 
     fn repair(&mut self, dice: &mut Dice) {
         let store = self.open(dice);
-        if store.is_in_transition() {
-            return;
-        }
         self.log.push("repair".to_owned());
         let plan = planner::repair(&store, Level::Deep, planner::Repair::default());
         let plan = plan.unwrap_or_else(|error| self.fail(&error.to_string()));
@@ -523,19 +517,9 @@ impl<'a> World<'a> {
 
     /// Everything comes back, is repaired and brought home: then all is there, everywhere.
     fn settle(&mut self, dice: &mut Dice) {
-        for _ in 0..4 {
-            while let Some((partition, weak)) = self.weak.iter().find_map(|(partition, weak)| {
-                let directory = self.directory(partition, weak.replica);
-                let unmarked = !directory.join(".maifdeck/volume.toml").exists();
-                (weak.away || unmarked).then(|| (partition.clone(), *weak))
-            }) {
-                let _ = weak;
-                let before = self.log.len();
+        for _ in 0..3 {
+            for _ in 0..8 {
                 self.come_back(dice);
-                if self.log.len() == before && self.open(dice).is_in_transition() {
-                    break;
-                }
-                let _ = partition;
             }
             if self.open(dice).is_in_transition() {
                 self.relayout(dice);

@@ -24,7 +24,7 @@ use crate::{
     },
     plan::{Intent, Plan, Step},
     progress::Task,
-    store::{Slot, Store, StoreError, hold, lease, state::VolumeState},
+    store::{Slot, Store, StoreError, edit, hold, lease, state::VolumeState},
     volume::{Lane, LockMode, fault, lock},
 };
 
@@ -90,7 +90,7 @@ pub fn apply(store: &Store, plan: &Plan, task: &Task) -> Result<JobView, StoreEr
 /// Checks a plan, takes the locks and writes the journal's beginning: from here on it is a job.
 pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
     check(store, plan)?;
-    let lead = store.lead()?;
+    let lead = lead(store, plan)?;
     let held = keep_out(store, plan)?;
     store.raise_watermark();
     let header = Header {
@@ -135,7 +135,7 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
         ))
     })?;
     check(store, &plan)?;
-    let lead = store.lead()?;
+    let lead = lead(store, &plan)?;
     let held = keep_out(store, &plan)?;
     store.raise_watermark();
     let journal = Journal::resume(store, &view.id)?;
@@ -176,6 +176,28 @@ pub fn cancel(store: &Store, id: &str) -> Result<JobView, StoreError> {
         }
     }
     Ok(read::find(store, &view.id)?.view())
+}
+
+/// The right to write. A change of the layout that was cut off goes on under the new one as soon as
+/// that is in force: by then all who began under the old one are refused.
+fn lead(store: &Store, plan: &Plan) -> Result<lease::Lead, StoreError> {
+    let Some(Step::Layout {
+        layout,
+        config,
+        file,
+    }) = plan.steps.first()
+    else {
+        return store.lead();
+    };
+    if store
+        .layout()
+        .is_some_and(|now| now.number >= layout.number)
+    {
+        return store
+            .with_config(edit::parse(config, file)?)
+            .lead_in_change();
+    }
+    store.lead_in_change()
 }
 
 fn check(store: &Store, plan: &Plan) -> Result<(), StoreError> {

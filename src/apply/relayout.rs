@@ -24,13 +24,20 @@ pub fn raise(store: &Store, layout: &Layout, text: &str, file: &Path) -> Result<
     }
     let config = edit::parse(text, file)?;
     begin_new(store, &config, layout)?;
-    let ours: Vec<&Slot> = store.slots().iter().filter(|slot| slot.is_ours()).collect();
+    let mut ours: Vec<&Slot> = store.slots().iter().filter(|slot| slot.is_ours()).collect();
+    // Where the lease will live comes first and where it lived last: cut off anywhere in between,
+    // it can be had under the layout that is in force.
+    let control = &store.config().store.control;
+    ours.sort_by_key(|slot| (slot.label() == control, slot.label() != layout.control));
     let mut raised = 0;
     let mut why = Vec::new();
     for slot in &ours {
         let wanted = layout.clone();
         match rewrite(slot, move |identity| identity.layout = wanted) {
             Ok(()) => raised += 1,
+            Err(error) if slot.label() == control && layout.control != *control => {
+                return Err(error);
+            }
             Err(error) => why.push(format!("{}: {error}", slot.label())),
         }
         fault::point("layout.raised").map_err(|error| StoreError::Failed(error.to_string()))?;

@@ -20,7 +20,7 @@ struct Run<'a> {
     journal: &'a Journal,
     done: &'a BTreeSet<usize>,
     task: &'a Task,
-    lead: &'a lease::Lead,
+    lead: lease::Lead,
     failed: u64,
     cancelled: bool,
     next: usize,
@@ -52,7 +52,7 @@ pub fn run(
         journal,
         done,
         task,
-        lead,
+        lead: lead.clone(),
         failed: 0,
         cancelled: false,
         next: 0,
@@ -68,6 +68,7 @@ pub fn run(
         drop(indexed);
         while let Stretch::Relaid(next) = run.stretch(&store)? {
             store = next.in_bulk();
+            run.lead = run.lead.follow(&store)?;
             held.share_store()?;
         }
     } else {

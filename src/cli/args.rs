@@ -492,6 +492,13 @@ pub enum LeaseCommand {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Let the lease live on another volume: the next layout's control
+    Move {
+        /// Label of the volume
+        volume: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
     /// Take the lease from whoever holds it; it is free afterwards
     Steal {
         /// Kill what stands inside a commit on this machine

@@ -80,7 +80,12 @@ pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
         None => Vec::new(),
     };
     let jobs = read::list(&store);
+    let lease = Observer::default().sample(&store);
     survey.findings = report::findings::all(&survey, &store, &backups, &jobs);
+    survey
+        .findings
+        .extend(report::findings::about_lease(&lease));
+    report::findings::sort(&mut survey.findings);
     let last = backups
         .iter()
         .rfind(|view| view.state == BackupState::Complete && view.at <= store.clock().now());
@@ -89,7 +94,6 @@ pub fn status(context: &Context<'_>) -> Result<u8, StoreError> {
         (Role::Writer, Access::ReadOnly) => "writer (read-only)",
         (Role::Writer, Access::Write) => "writer",
     };
-    let lease = Observer::default().sample(&store);
     if context.output.is_json() {
         let volumes: Vec<Value> = survey
             .volumes

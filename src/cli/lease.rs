@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use super::{
     Context, Exit,
     args::{Confirm, LeaseCommand},
-    child, confirm,
+    child, confirm, plans,
 };
 use crate::{
+    plan::LayoutChange,
+    planner,
     store::{
         Store, StoreError,
         lease::{
@@ -26,7 +28,7 @@ use crate::{
     volume::lock,
 };
 
-/// `lease status|hold|steal`
+/// `lease status|hold|move|steal`
 pub fn lease(context: &Context<'_>, command: &LeaseCommand) -> Result<u8, StoreError> {
     let store = context.open(false)?;
     match command {
@@ -53,6 +55,11 @@ pub fn lease(context: &Context<'_>, command: &LeaseCommand) -> Result<u8, StoreE
                 );
             }
             Ok(code)
+        }
+        LeaseCommand::Move { volume, confirm } => {
+            let volume = volume.clone();
+            let plan = planner::layout::change(&store, LayoutChange::MoveLease { volume })?;
+            plans::carry_out(context, &store, &plan, *confirm)
         }
         LeaseCommand::Steal { kill, confirm } => steal(context, &store, *kill, *confirm),
     }
@@ -123,7 +130,7 @@ fn steal(
     let take = || {
         store.take_lease(
             Purpose::Write,
-            Patience::of_a_thief(store),
+            Patience::of_a_thief(view.epoch.unwrap_or_default()),
             &mut Watch::default(),
         )
     };

@@ -139,6 +139,7 @@ fn operation(command: Option<&Command>) -> String {
         Some(Command::Lease { command }) => match command {
             args::LeaseCommand::Status { .. } => "lease status".to_owned(),
             args::LeaseCommand::Hold { .. } => "lease hold".to_owned(),
+            args::LeaseCommand::Move { .. } => "lease move".to_owned(),
             args::LeaseCommand::Steal { .. } => "lease steal".to_owned(),
         },
         Some(Command::Backup { .. }) => "backup".to_owned(),

@@ -6,9 +6,10 @@ use ratatui::layout::Rect;
 
 pub use super::running::{Pace, Running};
 use super::{
-    backend::{HistoryEntry, StoreInfo},
-    keymap::{Keymap, Pane},
+    backend::{HistoryEntry, StoreInfo, Surroundings},
+    keymap::{Action, Keymap, Pane},
     keys::Stroke,
+    lease,
     marks::Marks,
     message::{Moment, Ticket},
     rows::Rows,
@@ -20,6 +21,7 @@ use crate::{
     backup::BackupView,
     journal::JobView,
     report::{self, Zone},
+    store::lease::LeaseView,
     survey::{ArtifactView, Finding, FindingKind, Severity, Survey},
     volume::ArtifactName,
 };
@@ -133,6 +135,9 @@ pub struct Data {
     pub backups: Option<Result<Vec<BackupView>, String>>,
     pub jobs: Vec<JobView>,
     pub history: Option<History>,
+    /// Who may write, as it was last seen.
+    pub lease: Option<LeaseView>,
+    pub surroundings: Option<Result<Surroundings, String>>,
 }
 
 /// Calls that are under way, and when the next ones are due.
@@ -143,11 +148,14 @@ pub struct Pending {
     pub backups: bool,
     pub agents: bool,
     pub jobs: bool,
+    pub lease: bool,
+    pub surroundings: bool,
     pub history: Option<ArtifactName>,
     /// The store changed since the history was read.
     pub history_stale: bool,
     pub next_refresh: Duration,
     pub next_backups: Duration,
+    pub next_surroundings: Duration,
 }
 
 /// Everything.
@@ -364,6 +372,24 @@ impl App {
             })
     }
 
+    pub fn lease(&self) -> Option<&LeaseView> {
+        self.data.lease.as_ref()
+    }
+
+    /// Why nothing may be changed now: for ever, or as long as another host leads.
+    pub fn refusal(&self) -> Option<String> {
+        let read_only = self.store.read_only.clone();
+        read_only.or_else(|| lease::refusal(self.lease()?))
+    }
+
+    /// Why this change may not be made now.
+    pub fn refusal_of(&self, action: Action) -> Option<String> {
+        if action.is_about_the_lease() {
+            return self.store.read_only.clone();
+        }
+        self.refusal()
+    }
+
     pub fn ticket(&mut self) -> Ticket {
         self.last_ticket += 1;
         self.last_ticket
@@ -392,6 +418,7 @@ impl App {
                 remedy: "what is shown is what was seen last".to_owned(),
             });
         }
+        findings.extend(self.lease().and_then(report::findings::about_lease));
         // An interrupted job comes first: everything else may be its consequence.
         findings.sort_by_key(|f| (f.kind != FindingKind::JobInterrupted, f.severity));
         self.data.severities = [Severity::Critical, Severity::Warning, Severity::Info]

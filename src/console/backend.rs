@@ -2,7 +2,7 @@
 //! a worker thread of its own; the screen goes on without it. Errors arrive as words for people:
 //! what failed and what to do.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
@@ -15,7 +15,12 @@ use crate::{
     plan::{Intent, Plan},
     progress::Task,
     report::Line,
-    store::Policy,
+    store::{
+        Policy,
+        cache::Usage,
+        held::HeldLock,
+        lease::{Epoch, LeaseView},
+    },
     survey::{StateId, Survey},
     volume::{ArtifactName, Level},
 };
@@ -28,10 +33,10 @@ pub struct StoreInfo {
     pub replicas: usize,
     /// Why nothing may be changed ("opened with --read-only", "this node is a follower").
     pub read_only: Option<String>,
+    /// This machine.
+    pub host: String,
     /// `writer` or `follower`.
     pub role: String,
-    /// State of the lease in words: `leases are off`, `held by ops-1, epoch 7`.
-    pub lease: String,
     /// Where the backups are; `None` when no directory is configured.
     pub backups: Option<String>,
     /// The configured policies for backups and for histories.
@@ -39,6 +44,22 @@ pub struct StoreInfo {
     pub keep_versions: Policy,
     /// The configuration file.
     pub config: String,
+}
+
+/// What this node keeps of the store, as `[cache]` has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheFigures {
+    pub directory: String,
+    pub usage: Usage,
+    pub max_size: u64,
+}
+
+/// What the Cluster pane shows beside the lease and the volumes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    pub locks: Vec<HeldLock>,
+    /// `None`: no cache is configured.
+    pub cache: Option<CacheFigures>,
 }
 
 /// Which entry of a history it is.
@@ -263,10 +284,29 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
-    /// The console is about to be stopped (Ctrl-Z) or to exit and has paused its jobs: bring them
-    /// to a safe point, give back locks and the lease, return when that is done or time is up.
-    fn rest(&self, _within: Duration) {}
+    /// Who may write now, as it was last seen; never waits. Leases are off unless it says otherwise.
+    fn lease(&self) -> LeaseView {
+        LeaseView::default()
+    }
 
-    /// The console is back after a stop; its jobs go on.
+    /// Takes the lease: of this epoch from its holder, or a free one. May wait for a commit that is
+    /// under way.
+    fn take_over(&self, _from: Option<Epoch>) -> Result<(), String> {
+        Err("leases are off".to_owned())
+    }
+
+    /// Gives the lease back and does not take it again by itself.
+    fn step_down(&self) {}
+
+    /// Locks that are held, and this node's cache.
+    fn surroundings(&self) -> Result<Surroundings, String> {
+        Ok(Surroundings::default())
+    }
+
+    /// The console is about to be stopped (Ctrl-Z) or to exit, its jobs stand still: give back the
+    /// lease.
+    fn rest(&self) {}
+
+    /// The console is back after a stop.
     fn wake(&self) {}
 }

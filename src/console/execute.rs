@@ -26,6 +26,13 @@ pub fn execute(
         }
         Command::Backups => Message::Backups(backend.backups()),
         Command::Jobs => Message::Jobs(backend.jobs()),
+        Command::Lease => Message::Lease(backend.lease()),
+        Command::Surroundings => Message::Surroundings(backend.surroundings()),
+        Command::TakeOver(ticket, from) => Message::TookOver(ticket, backend.take_over(from)),
+        Command::StepDown => {
+            backend.step_down();
+            Message::Lease(backend.lease())
+        }
         Command::History(name) => {
             let entries = backend.history(&name);
             Message::History(name, entries)

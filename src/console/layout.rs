@@ -48,7 +48,7 @@ pub fn areas(screen: Rect) -> Areas {
 pub struct Parts {
     pub list: Rect,
     pub detail: Rect,
-    /// Overview's tiles, and the strip of days in Backups.
+    /// Overview's tiles, the strip of days in Backups, the lease above the volumes in Cluster.
     pub tiles: Rect,
     /// Whether the detail is beside the list and not below it.
     pub beside: bool,
@@ -139,11 +139,28 @@ pub fn parts(pane: Pane, body: Rect) -> Parts {
             below(if body.height >= 26 { 10 } else { 7 })
         }),
         Pane::Jobs if body.width >= 140 => beside(body.width - 58),
-        Pane::Replicas | Pane::Versions | Pane::Cluster => {
-            below(if body.height >= 26 { 10 } else { 7 })
-        }
+        Pane::Cluster => cluster(body, below),
+        Pane::Replicas | Pane::Versions => below(if body.height >= 26 { 10 } else { 7 }),
         Pane::Jobs | Pane::Partitions => below(if body.height >= 26 { 12 } else { 8 }),
     }
+}
+
+/// The lease above the volumes, the selected one below them.
+fn cluster(body: Rect, below: impl Fn(u16) -> Parts) -> Parts {
+    let (top, detail) = match body.height {
+        0..13 => (0, 0),
+        13..18 => (6, 0),
+        18..26 => (7, 3),
+        _ => (11, 4),
+    };
+    let mut parts = below(detail);
+    parts.list.y += top;
+    parts.list.height -= top;
+    parts.tiles = Rect {
+        height: top,
+        ..body
+    };
+    parts
 }
 
 /// Takes two lines from the end of the list, where it has them to give.

@@ -8,7 +8,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use super::{
     backend::{
         ApplyError, Compared, HeldArtifact, HistoryEntry, Inspection, JobRequest, PlanError,
-        RunningJob,
+        RunningJob, Surroundings,
     },
     setup,
     table::{Agents, Seen, Table},
@@ -18,6 +18,7 @@ use crate::{
     journal::JobView,
     plan::{Intent, Plan},
     report::Line,
+    store::lease::{Epoch, LeaseView},
     survey::StateId,
     volume::ArtifactName,
 };
@@ -46,6 +47,10 @@ pub enum Message {
     Agents(Arc<Table>, Agents),
     Backups(Result<Vec<BackupView>, String>),
     Jobs(Vec<JobView>),
+    Lease(LeaseView),
+    Surroundings(Result<Surroundings, String>),
+    /// The lease was taken over, or why not.
+    TookOver(Ticket, Result<(), String>),
     /// The selection has rested on this name for a moment.
     Rested(ArtifactName),
     History(ArtifactName, Result<Vec<HistoryEntry>, String>),
@@ -77,6 +82,10 @@ pub enum Command {
     Agents,
     Backups,
     Jobs,
+    Lease,
+    Surroundings,
+    TakeOver(Ticket, Option<Epoch>),
+    StepDown,
     /// Send `Rested` after a short while.
     Rest(ArtifactName),
     History(ArtifactName),
@@ -94,10 +103,9 @@ pub enum Command {
     /// Set the modes again and draw everything.
     Reenter,
     Suspend,
-    /// Leave with this exit code; `rest`: bring jobs to a safe point first.
+    /// Leave with this exit code, jobs at a safe point and the lease given back.
     Quit {
         code: u8,
-        rest: bool,
         silent: bool,
     },
 }

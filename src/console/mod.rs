@@ -13,6 +13,7 @@ mod input;
 pub mod keymap;
 pub mod keys;
 mod layout;
+mod lease;
 pub mod live;
 mod marks;
 pub mod message;

@@ -48,9 +48,8 @@ impl Console {
         let spawned = thread::Builder::new()
             .name("rest".to_owned())
             .spawn(move || {
-                let began = Instant::now();
-                backend.rest(REST);
-                settle(&jobs, REST.saturating_sub(began.elapsed()) * 3 / 4);
+                settle(&jobs, REST * 3 / 4);
+                backend.rest();
                 let lines = jobs
                     .iter()
                     .filter(|job| job.done.borrow().is_none())

@@ -302,14 +302,7 @@ impl Console {
             Command::Reenter => self.terminal.resumed(),
             Command::Suspend => self.suspend(),
             Command::Quit { silent: true, .. } => return Flow::Leave(self.hang_up()),
-            Command::Quit { code, rest, .. } => {
-                let left = if rest {
-                    self.bring_to_rest()
-                } else {
-                    Vec::new()
-                };
-                return Flow::Leave((code, left));
-            }
+            Command::Quit { code, .. } => return Flow::Leave((code, self.bring_to_rest())),
             engine => {
                 self.call(engine);
                 Ok(())

@@ -7,7 +7,7 @@ use super::{
     canvas::{Canvas, Piece},
     keymap::{Action, Pane},
     layout::{self, Areas},
-    panes, text,
+    lease, panes, text,
     theme::Role,
     when, widgets,
 };
@@ -68,12 +68,14 @@ fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let word = if warnings == 1 { "warning" } else { "warnings" };
         findings.push((format!("{} {warnings} {word}", g.warning), Role::Warning));
     }
-    let read_only = app
-        .store
-        .read_only
-        .is_some()
-        .then(|| ("read-only".to_owned(), Role::Warning));
-    let lease = (text::clean(&app.store.lease), Role::Dim);
+    let unknown = (String::new(), Role::Dim);
+    let mut lease = app.lease().map_or(unknown.clone(), lease::header);
+    // Who leads, where it is not this console, says the same.
+    let read_only = match (&app.store.read_only, app.refusal()) {
+        (Some(_), _) => Some(("read-only".to_owned(), Role::Warning)),
+        (None, Some(_)) => Some(std::mem::replace(&mut lease, unknown)),
+        (None, None) => None,
+    };
     let fresh = freshness(app);
     // From the right: freshness, lease; then the grid; findings and read-only go last.
     let room = usize::from(area.width);
@@ -100,7 +102,7 @@ fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         add(&[piece], 3);
     }
     let reserved = text::width(&fresh.0) + 4;
-    if used + 3 + text::width(&lease.0) + reserved <= room {
+    if !lease.0.is_empty() && used + 3 + text::width(&lease.0) + reserved <= room {
         let at = used;
         canvas.put(
             area.x + u16::try_from(at + 3).unwrap_or(0),
@@ -355,7 +357,7 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         if usize::from(x) + width > usize::from(limit) {
             break;
         }
-        let refused = entry.changes && app.store.read_only.is_some();
+        let refused = entry.changes && app.refusal_of(entry.action).is_some();
         let key_role = if refused { Role::Dim } else { Role::Key };
         x += canvas.put(x, area.y, limit - x, &key, key_role);
         x += canvas.put(

@@ -185,6 +185,8 @@ pub enum LayoutChange {
     Remove { name: String },
     /// Artifacts go to their homes; perhaps under another placement.
     Rebalance { placement: Option<String> },
+    /// The lease lives on another volume.
+    MoveLease { volume: String },
     /// The edited configuration becomes the layout.
     Apply,
 }
@@ -214,6 +216,7 @@ impl LayoutChange {
             Self::Drain { .. } => "partition-drain",
             Self::Remove { .. } => "partition-remove",
             Self::Rebalance { .. } => "rebalance",
+            Self::MoveLease { .. } => "lease-move",
             Self::Apply => "config-apply",
         }
     }
@@ -227,6 +230,7 @@ impl LayoutChange {
             Self::Rebalance {
                 placement: Some(placement),
             } => format!("place artifacts by {placement}"),
+            Self::MoveLease { volume } => format!("move the lease to {volume}"),
             Self::Apply => "make the configuration the store's layout".to_owned(),
         }
     }

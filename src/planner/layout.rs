@@ -11,7 +11,9 @@ use crate::{
         Config, Store, StoreError,
         config::{PartitionConfig, Placement},
         edit::{self, Edit},
+        grid::not_usable,
         layout,
+        lease::{LeaseError, acquire::require_trust},
     },
     volume::{At, Layout},
 };
@@ -62,7 +64,7 @@ pub fn change(store: &Store, mut change: LayoutChange) -> Result<Plan, StoreErro
                 .starts_with(&format!("{name}."))
             {
                 return Err(StoreError::Usage(format!(
-                    "the lease lives on {}; choose another store.control first",
+                    "the lease lives on {}; `maifdeck lease move` takes it to another volume",
                     store.config().store.control
                 )));
             }
@@ -87,6 +89,10 @@ pub fn change(store: &Store, mut change: LayoutChange) -> Result<Plan, StoreErro
                 return moves(store, Intent::Layout { change });
             }
             edit.set_placement(placement);
+        }
+        LayoutChange::MoveLease { volume } => {
+            require_fit_for_lease(store, volume)?;
+            edit.set_control(volume);
         }
         LayoutChange::Apply => {}
     }
@@ -166,6 +172,26 @@ fn known<'a>(store: &'a Store, name: &str) -> Result<&'a PartitionConfig, StoreE
             kind: "partition",
             what: name.to_owned(),
         })
+}
+
+/// Where the lease may live: on a volume that can be written and whose locks can be trusted.
+fn require_fit_for_lease(store: &Store, volume: &str) -> Result<(), StoreError> {
+    if !store.config().leader.enabled {
+        return Err(LeaseError::Off.into());
+    }
+    let slot = store.slot(volume).ok_or_else(|| StoreError::NotFound {
+        kind: "volume",
+        what: volume.to_owned(),
+    })?;
+    if !slot.is_writable() {
+        return Err(not_usable(slot));
+    }
+    if store.config().store.control == volume {
+        return Err(StoreError::Usage(format!(
+            "the lease lives on {volume} already"
+        )));
+    }
+    require_trust(slot)
 }
 
 fn require_empty(store: &Store, name: &str) -> Result<(), StoreError> {

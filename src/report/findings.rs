@@ -9,6 +9,7 @@ use crate::{
     store::{
         Store,
         config::{BackupConfig, StoreConfig},
+        lease::{LeaseState, LeaseView},
     },
     survey::{
         ArtifactState, ArtifactView, CopyState, Finding, FindingKind, NewestIntact, Severity,
@@ -164,6 +165,31 @@ fn shrunk(backups: &[BackupView], now: DateTime<Utc>) -> Option<(&BackupView, &B
         .then_some((before, last))
 }
 
+/// What is wrong with the lease: nobody can write, or nobody does.
+pub fn about_lease(lease: &LeaseView) -> Option<Finding> {
+    let host = lease.host();
+    let (severity, kind, remedy) = match lease.state {
+        LeaseState::Blocked => (
+            Severity::Critical,
+            FindingKind::LeaseBlocked,
+            format!("end that process; on {host}: maifdeck lease steal --kill"),
+        ),
+        LeaseState::Expired => (
+            Severity::Warning,
+            FindingKind::LeaseExpired,
+            "maifdeck lease steal, or any change from another host".to_owned(),
+        ),
+        LeaseState::Held | LeaseState::Free | LeaseState::Unknown => return None,
+    };
+    Some(Finding {
+        severity,
+        kind,
+        message: format!("the lease is {}", lease.words()),
+        subject: host,
+        remedy,
+    })
+}
+
 /// Findings about jobs whose process is gone. `jobs` are newest first.
 pub fn about_jobs(jobs: &[JobView]) -> Vec<Finding> {
     let interrupted = jobs
@@ -238,7 +264,8 @@ fn about_scrub(store: &Store, cursor: &Cursor) -> Option<Finding> {
 }
 
 /// Worst first.
-fn sort(findings: &mut [Finding]) {
+/// Worst first.
+pub fn sort(findings: &mut [Finding]) {
     findings
         .sort_by(|a, b| (a.severity, a.kind, &a.subject).cmp(&(b.severity, b.kind, &b.subject)));
 }

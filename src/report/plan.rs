@@ -190,6 +190,7 @@ fn layout(change: &LayoutChange) -> String {
         LayoutChange::Rebalance {
             placement: Some(placement),
         } => format!("partitions rebalance --placement {placement}"),
+        LayoutChange::MoveLease { volume } => format!("lease move {volume}"),
         LayoutChange::Apply => "config apply".to_owned(),
     }
 }

@@ -58,10 +58,10 @@ pub fn held_now(store: &Store) -> Result<Vec<HeldLock>, StoreError> {
 }
 
 fn look(dir: &Dir, label: &Arc<str>) -> Result<Vec<HeldLock>, VolumeError> {
-    let here = holders::beside(dir.path());
+    let mut here = holders::beside(dir.path());
     let mut held = Vec::new();
     let own = dir.path().join(OWN);
-    list(&own, &here, true, &mut |name, holder, certain| {
+    list(&own, &mut here, true, &mut |name, holder, certain| {
         let of = match name {
             b"lease.lock" => LockOf::Lease,
             b"job.lock" => LockOf::Job,
@@ -70,13 +70,19 @@ fn look(dir: &Dir, label: &Arc<str>) -> Result<Vec<HeldLock>, VolumeError> {
         };
         held.push((of, holder, certain));
     })?;
-    // Thousands of artifacts have lock files; only those that the kernel names are opened.
-    list(dir.path(), &here, false, &mut |name, holder, certain| {
-        let artifact = name.strip_suffix(b".maif.lock");
-        if let Some(name) = artifact.and_then(ArtifactName::existing) {
-            held.push((LockOf::Artifact(name), holder, certain));
-        }
-    })?;
+    // Thousands of artifacts have lock files: they are listed only when the kernel tells of a lock
+    // beside ours, and only those that it names are opened.
+    list(
+        dir.path(),
+        &mut here,
+        false,
+        &mut |name, holder, certain| {
+            let artifact = name.strip_suffix(b".maif.lock");
+            if let Some(name) = artifact.and_then(ArtifactName::existing) {
+                held.push((LockOf::Artifact(name), holder, certain));
+            }
+        },
+    )?;
     Ok(held
         .into_iter()
         .map(|(of, holder, certain)| HeldLock {
@@ -91,17 +97,20 @@ fn look(dir: &Dir, label: &Arc<str>) -> Result<Vec<HeldLock>, VolumeError> {
 /// Tells of the held `*.lock` files of a directory; `lines`: also of those that only a line names.
 fn list(
     directory: &Path,
-    here: &BTreeMap<u64, Vec<u32>>,
+    here: &mut BTreeMap<u64, Vec<u32>>,
     lines: bool,
     tell: &mut dyn FnMut(&[u8], String, bool),
 ) -> Result<(), VolumeError> {
+    if here.is_empty() && !lines {
+        return Ok(());
+    }
     for entry in fs::read_dir(directory).at("list", directory)? {
         let entry = entry.at("list", directory)?;
         let name = entry.file_name();
         if !name.as_bytes().ends_with(b".lock") {
             continue;
         }
-        let pids = here.get(&entry.ino()).map_or(&[][..], Vec::as_slice);
+        let pids = here.remove(&entry.ino()).unwrap_or_default();
         if pids.is_empty() && !lines {
             continue;
         }
@@ -116,7 +125,7 @@ fn list(
             b"lease.lock" => "",
             _ => str::from_utf8(&line).map_or("", str::trim),
         };
-        if let Some(holder) = lock::name_from(line, pids) {
+        if let Some(holder) = lock::name_from(line, &pids) {
             tell(name.as_bytes(), holder, !pids.is_empty());
         }
     }

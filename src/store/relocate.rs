@@ -11,7 +11,7 @@ use super::{
     grid::{Slot, Store},
     hold, lease,
     peek::{Peek, peek_all},
-    state::Reason,
+    state::{CopyState, Reason},
     transfer::{Becomes, Transfer, read_back},
 };
 use crate::{
@@ -46,6 +46,13 @@ impl Standing {
             outside: false,
         }
     }
+}
+
+/// Copies that are right, the reference first.
+struct Right<'a> {
+    standing: Standing,
+    at_home: bool,
+    slots: Vec<&'a Slot>,
 }
 
 /// One artifact under the locks of both places.
@@ -188,57 +195,84 @@ impl Store {
         let removed = one.places().filter_map(|(_, peek)| peek.removal);
         let removed = removed.map(|record| Standing::of(record.generation)).max();
         // A copy beats a removal of the same generation.
-        let right = self.newest(one)?.filter(|(_, own)| Some(*own) >= removed);
-        let top = right.map_or(removed, |(_, own)| Some(own));
-        one.current = right
-            .map(|(slot, _)| {
-                let mut places = one.places();
-                let place = places.find(|(other, _)| other.label() == slot.label());
-                let found = place.and_then(|(_, peek)| peek.found.as_ref());
-                let print = found.map(|found| found.fingerprint).ok_or_else(|| {
-                    StoreError::Changed(format!("{} changed while it was looked at", one.name))
-                })?;
-                let path = slot.volume.path().join(one.name.file_name());
-                Ok::<_, StoreError>((slot, print, self.verified(&path, print)?))
-            })
-            .transpose()?;
+        let right = self.newest(one)?;
+        let right = right.filter(|right| Some(right.standing) >= removed);
+        let top = right.as_ref().map_or(removed, |right| Some(right.standing));
+        one.current = right.map(|right| self.whole(one, &right)).transpose()?;
         one.kept = self.others(one, top)?;
         Ok(())
     }
 
-    /// The right copy of the newest generation, over all places; among equals the one at home.
-    fn newest<'m>(&'m self, one: &Move<'m>) -> Result<Option<(&'m Slot, Standing)>, StoreError> {
+    /// The right copies of the newest generation, over all places; among equals those at home.
+    fn newest<'m>(&'m self, one: &Move<'m>) -> Result<Option<Right<'m>>, StoreError> {
         let holding = one.places().filter(|(_, peek)| peek.found.is_some());
         let partitions: BTreeSet<usize> = holding.map(|(slot, _)| slot.partition).collect();
         let home = self.home(one.name);
-        let mut newest: Option<(Standing, bool, &Slot)> = None;
+        let mut newest: Option<Right<'_>> = None;
+        let mut unclear = false;
         for partition in partitions {
-            let (_, judgement) = self.judge_in(partition, one.name);
+            let (facts, judgement) = self.judge_in(partition, one.name);
             let Some(reference) = judgement.reference else {
-                if judgement.removed || judgement.vanished {
-                    continue;
-                }
-                return Err(StoreError::NoIntactCopy {
-                    name: one.name.clone(),
-                    why: "it has to be repaired where it lies before it can be moved".to_owned(),
-                });
-            };
-            let Some(slot) = self.slots().get(usize::from(reference.volume.0)) else {
+                unclear |= !judgement.removed && !judgement.vanished;
                 continue;
             };
-            let own = Standing {
+            let standing = Standing {
                 generation: match reference.reason {
                     Reason::WrittenOutside { over } => over,
                     _ => reference.generation.unwrap_or(0),
                 },
                 outside: matches!(reference.reason, Reason::WrittenOutside { .. }),
             };
-            let is_newer = |(other, at_home, _)| (own, partition == home) > (other, at_home);
-            if newest.is_none_or(is_newer) {
-                newest = Some((own, partition == home, slot));
+            let at_home = partition == home;
+            let agree = facts.iter().zip(&judgement.copies);
+            let mut slots: Vec<&Slot> = agree
+                .filter(|(_, state)| **state == CopyState::Ok)
+                .filter_map(|(fact, _)| self.slots().get(usize::from(fact.volume.0)))
+                .collect();
+            let label = self.slots().get(usize::from(reference.volume.0));
+            slots.sort_by_key(|slot| Some(slot.label()) != label.map(Slot::label));
+            let is_newer =
+                |other: &Right<'_>| (standing, at_home) > (other.standing, other.at_home);
+            if newest.as_ref().is_none_or(is_newer) {
+                newest = Some(Right {
+                    standing,
+                    at_home,
+                    slots,
+                });
             }
         }
-        Ok(newest.map(|(own, _, slot)| (slot, own)))
+        // What is unclear at one place is settled by another, as long as nothing there is newer.
+        if newest.is_none() && unclear {
+            return Err(StoreError::NoIntactCopy {
+                name: one.name.clone(),
+                why: "it has to be repaired where it lies before it can be moved".to_owned(),
+            });
+        }
+        Ok(newest)
+    }
+
+    /// The first of the right copies that is whole to its last byte.
+    fn whole<'m>(
+        &'m self,
+        one: &Move<'m>,
+        right: &Right<'m>,
+    ) -> Result<(&'m Slot, Fingerprint, Digest), StoreError> {
+        let mut problem = None;
+        for slot in &right.slots {
+            let mut places = one.places();
+            let place = places.find(|(other, _)| other.label() == slot.label());
+            let Some(found) = place.and_then(|(_, peek)| peek.found.as_ref()) else {
+                continue;
+            };
+            let path = slot.volume.path().join(one.name.file_name());
+            match self.verified(&path, found.fingerprint) {
+                Ok(sha256) => return Ok((slot, found.fingerprint, sha256)),
+                Err(error) => problem = Some(error),
+            }
+        }
+        Err(problem.unwrap_or_else(|| {
+            StoreError::Changed(format!("{} changed while it was looked at", one.name))
+        }))
     }
 
     /// Nothing that lies elsewhere is lost: what no history has and is known to be older becomes a

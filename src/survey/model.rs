@@ -190,6 +190,8 @@ pub enum FindingKind {
     JobInterrupted,
     ScrubOverdue,
     OtherFiles,
+    LeaseBlocked,
+    LeaseExpired,
 }
 
 /// Something that needs the operator, with its remedy.

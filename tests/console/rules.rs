@@ -157,7 +157,7 @@ fn the_version_that_was_current_at_a_time_is_found() {
 
 #[test]
 fn help_and_palette_list_every_action() {
-    let mut console = Headless::open(Shape::Healthy, (120, 70));
+    let mut console = Headless::open(Shape::Healthy, (120, 80));
     console.press("?");
     let help = console.text();
     for entry in TABLE {
@@ -195,7 +195,6 @@ fn leaving_asks_only_when_jobs_run() {
         console.asked,
         [Command::Quit {
             code: 0,
-            rest: false,
             silent: false
         }]
     );
@@ -209,7 +208,6 @@ fn leaving_asks_only_when_jobs_run() {
         console.asked,
         [Command::Quit {
             code: 0,
-            rest: true,
             silent: false
         }]
     );
@@ -250,14 +248,7 @@ fn a_hang_up_leaves_without_a_word_and_a_signal_with_its_code() {
         let mut console = Headless::open(Shape::Healthy, (100, 30));
         console.press("5 R");
         console.send(message);
-        assert_eq!(
-            console.asked,
-            [Command::Quit {
-                code,
-                rest: true,
-                silent
-            }]
-        );
+        assert_eq!(console.asked, [Command::Quit { code, silent }]);
     }
 }
 

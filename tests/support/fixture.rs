@@ -13,6 +13,7 @@ use maifdeck::{
     console::backend::{
         ApplyError, Backend, Compared, EntryId, HeldArtifact, HistoryEntry, InspectedBlock,
         InspectedEntry, Inspection, JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
+        Surroundings,
     },
     console::table::Agents,
     journal::{Actor, JobState, JobView},
@@ -20,7 +21,11 @@ use maifdeck::{
     plan::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary},
     progress::Task,
     report::{Line, Tone},
-    store::Policy,
+    store::{
+        Policy,
+        held::HeldLock,
+        lease::{Epoch, Holder, LeaseState, LeaseView, Purpose},
+    },
     survey::{
         ArtifactState, ArtifactView, CopyState, CopyView, Finding, FindingKind, NewestIntact,
         PartitionView, Reason, Reference, Severity, Space, StateId, Survey, VersionView,
@@ -83,6 +88,10 @@ pub struct FakeBackend {
     pub pins: Mutex<Vec<(BackupId, bool)>>,
     /// The next plan finds the store changed.
     pub changed: Mutex<bool>,
+    /// The lease; taking it over makes it ours, unless `refuses` says why not.
+    pub lease: Mutex<LeaseView>,
+    pub refuses: Mutex<Option<String>>,
+    pub locks: Vec<HeldLock>,
 }
 
 impl FakeBackend {
@@ -98,6 +107,9 @@ impl FakeBackend {
             compared: Mutex::default(),
             pins: Mutex::default(),
             changed: Mutex::default(),
+            lease: Mutex::default(),
+            refuses: Mutex::default(),
+            locks: Vec::new(),
         }
     }
 
@@ -187,8 +199,8 @@ impl Backend for FakeBackend {
             partitions: 4,
             replicas: 3,
             read_only: self.read_only.then(|| "opened with --read-only".to_owned()),
+            host: "ops-2".to_owned(),
             role: "writer".to_owned(),
-            lease: "leases are off".to_owned(),
             backups: Some("/backups".to_owned()),
             keep_backups: Policy {
                 keep_daily: 14,
@@ -302,12 +314,73 @@ impl Backend for FakeBackend {
         }
     }
 
+    fn lease(&self) -> LeaseView {
+        self.lease.lock().unwrap().clone()
+    }
+
+    fn take_over(&self, from: Option<Epoch>) -> Result<(), String> {
+        if let Some(why) = self.refuses.lock().unwrap().clone() {
+            return Err(why);
+        }
+        let mut lease = self.lease.lock().unwrap();
+        let epoch = lease.epoch.unwrap_or_default();
+        assert!(from.is_none_or(|from| from == epoch), "what was confirmed");
+        *lease = leading(epoch.0 + 1);
+        Ok(())
+    }
+
+    fn step_down(&self) {
+        let mut lease = self.lease.lock().unwrap();
+        (lease.state, lease.mine) = (LeaseState::Free, false);
+    }
+
+    fn surroundings(&self) -> Result<Surroundings, String> {
+        Ok(Surroundings {
+            locks: self.locks.clone(),
+            cache: None,
+        })
+    }
+
     fn journal(&self, id: &str) -> Option<String> {
         Some(format!("/volumes/p1.1/.maifdeck/journal/{id}.jsonl"))
     }
 
     fn resume_job(&self, id: &str) -> Result<RunningJob, String> {
         Ok(self.run("resume", format!("resume {id}"), None))
+    }
+}
+
+/// A lease that another host holds, since eight hours ago; its counter moves.
+pub fn held_by(host: &str, epoch: u64) -> LeaseView {
+    LeaseView {
+        enabled: true,
+        state: LeaseState::Held,
+        holder: Some(Holder {
+            schema: 1,
+            epoch: Epoch(epoch),
+            nonce: "5eed5eed".to_owned(),
+            user: "ops".to_owned(),
+            host: host.to_owned(),
+            pid: 4711,
+            since: "2026-03-12T02:00:00Z".to_owned(),
+            purpose: Purpose::Console,
+            operation: "console".to_owned(),
+            ttl_ms: 15_000,
+        }),
+        epoch: Some(Epoch(epoch)),
+        count: Some(99),
+        alive: true,
+        ttl: Duration::from_secs(15),
+        watched: Some(before(8)),
+        ..LeaseView::default()
+    }
+}
+
+/// The lease, held here.
+pub fn leading(epoch: u64) -> LeaseView {
+    LeaseView {
+        mine: true,
+        ..held_by("ops-2", epoch)
     }
 }
 

@@ -47,7 +47,9 @@ pub const fn finding_pane(kind: FindingKind) -> Pane {
         | FindingKind::VolumeUnreachable
         | FindingKind::VolumeJoining
         | FindingKind::VolumeReadonly
-        | FindingKind::NoQuorum => Pane::Cluster,
+        | FindingKind::NoQuorum
+        | FindingKind::LeaseBlocked
+        | FindingKind::LeaseExpired => Pane::Cluster,
         FindingKind::BackupNone
         | FindingKind::BackupOld
         | FindingKind::BackupUnverified
@@ -81,6 +83,8 @@ pub const fn finding_action(kind: FindingKind) -> Action {
         | FindingKind::BackupUnverified
         | FindingKind::BackupDamaged
         | FindingKind::BackupShrunk
+        | FindingKind::LeaseBlocked
+        | FindingKind::LeaseExpired
         | FindingKind::OtherFiles => Action::Open,
         FindingKind::ScrubOverdue => Action::Scrub,
         FindingKind::VolumeFull => Action::EmptyTrash,

@@ -1,5 +1,4 @@
-//! What stands at the end of a mishap: undoing a job, giving a volume its new disk, taking over from
-//! a leader that hangs.
+//! What stands at the end of a mishap: undoing a job, giving a volume its new disk.
 
 use super::{Done, plans::plan};
 use crate::{
@@ -70,12 +69,4 @@ pub(super) fn mark_volume(app: &mut App) -> Done {
         directory: None,
     };
     Ok(plan(app, intent))
-}
-
-/// `t`: the lease of a leader that stands still.
-pub(super) fn take_over(app: &App) -> Done {
-    Err(format!(
-        "there is no lease to take over: {}",
-        app.store.lease
-    ))
 }

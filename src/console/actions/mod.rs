@@ -5,6 +5,7 @@ mod clipboard;
 mod findings;
 mod jobs;
 mod later;
+mod lease;
 mod listing;
 mod marking;
 mod movement;
@@ -45,7 +46,7 @@ pub fn perform(app: &mut App, action: Action) -> Vec<Command> {
         }
         entry
             .changes
-            .then(|| app.store.read_only.clone())
+            .then(|| app.refusal_of(action))
             .flatten()
             .map(|why| format!("{} is not possible: {why}", entry.name))
     });

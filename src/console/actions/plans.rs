@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Done, Refusal, jobs, later, marked_or_selected, space};
+use super::{Done, Refusal, jobs, later, lease, marked_or_selected, space};
 use crate::{
     console::{
         app::{App, Focus},
@@ -78,7 +78,8 @@ pub(super) fn change(app: &mut App, action: Action) -> Done {
         Action::Resume => jobs::resume(app),
         Action::Undo => later::undo(app),
         Action::MarkVolume => later::mark_volume(app),
-        Action::TakeOver => later::take_over(app),
+        Action::TakeOver => lease::take_over(app),
+        Action::StepDown => lease::step_down(app),
         _ => Ok(Vec::new()),
     }
 }

@@ -58,12 +58,20 @@ pub enum Action {
     EmptyTrash,
     Scrub,
     TakeOver,
+    StepDown,
     Refresh,
     Help,
     Palette,
     Redraw,
     Suspend,
     Quit,
+}
+
+impl Action {
+    /// Whether it is about the lease itself, and so not only for who leads.
+    pub const fn is_about_the_lease(self) -> bool {
+        matches!(self, Self::TakeOver | Self::StepDown)
+    }
 }
 
 /// One row of the table.
@@ -185,7 +193,8 @@ pub const TABLE: &[Entry] = &[
     entry(A::Drain, "drain", &["D"], "drain", "give a partition's artifacts to the others; drained, it is removed").rank(8).within(&[P::Partitions]).changes(),
     entry(A::EmptyTrash, "empty-trash", &["T"], "trash", "free what waits in the volumes' trash").rank(10).within(&[P::Overview, P::Partitions]).changes(),
     entry(A::Scrub, "scrub", &["c"], "scrub", "read everything to the last byte, slowly; goes on where it stopped").rank(11).within(&[P::Overview, P::Partitions, P::Replicas]).changes(),
-    entry(A::TakeOver, "take-over", &["t"], "take over", "take over the lease").rank(5).within(&[P::Cluster]).changes(),
+    entry(A::TakeOver, "take-over", &["t"], "take over", "take over the lease: of a leader that hangs, or when nobody has it").rank(5).within(&[P::Cluster]).changes(),
+    entry(A::StepDown, "step-down", &["d"], "step down", "give the lease back; t takes it again").rank(7).within(&[P::Cluster]).changes(),
     entry(A::Copy, "copy", &["y"], "copy", "copy the name or id to the clipboard (OSC 52)"),
     entry(A::CopyMenu, "copy-menu", &["Y"], "copy …", "copy the digest, the path or the command that does the same"),
     entry(A::Refresh, "refresh", &["C-r", "f5"], "refresh", "look at the store again now"),

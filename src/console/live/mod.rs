@@ -6,15 +6,12 @@ mod inspect;
 mod refresh;
 mod work;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
     backend::{
-        ApplyError, Backend, Compared, HeldArtifact, HistoryEntry, Inspection, JobRequest,
-        PlanError, RunningJob, StoreInfo,
+        ApplyError, Backend, CacheFigures, Compared, HeldArtifact, HistoryEntry, Inspection,
+        JobRequest, PlanError, RunningJob, StoreInfo, Surroundings,
     },
     table::Agents,
 };
@@ -24,11 +21,16 @@ use crate::{
     journal::{JobList, JobView},
     plan::{Intent, Plan},
     planner,
-    progress::Task,
     report::Line,
-    store::{Access, Policy, Store, StoreError, config::Role},
+    store::{
+        Access, Policy, Store, StoreError,
+        cache::Cache,
+        config::Role,
+        held,
+        lease::{Epoch, Keeper, LeaseView},
+    },
     survey::{StateId, Survey},
-    volume::{ArtifactName, Lane},
+    volume::{ArtifactName, Lane, lock},
 };
 use refresh::Memory;
 
@@ -38,7 +40,7 @@ pub struct Live {
     store: Arc<Mutex<Store>>,
     config: String,
     memory: Mutex<Memory>,
-    running: Mutex<Vec<Task>>,
+    keeper: Keeper,
     journals: Mutex<JobList>,
     backups: Mutex<BackupList>,
     /// Where each backup's manifest speaks of what.
@@ -51,10 +53,10 @@ impl Live {
     /// `config` is the file that the store was opened by, as it is shown.
     pub fn new(store: Store, config: String) -> Self {
         Self {
+            keeper: Keeper::open(&store, true),
             store: Arc::new(Mutex::new(store)),
             config,
             memory: Mutex::default(),
-            running: Mutex::default(),
             journals: Mutex::default(),
             backups: Mutex::default(),
             catalogue: Catalogue::default(),
@@ -64,6 +66,14 @@ impl Live {
 
     fn current(&self) -> Store {
         lock(&self.store).clone()
+    }
+
+    /// Looks at the volumes again: one may have been marked, or have come back.
+    fn reopened(&self) -> Store {
+        let store = self.current().reopened();
+        self.keeper.follow(&store);
+        *lock(&self.store) = store.clone();
+        store
     }
 }
 
@@ -89,8 +99,8 @@ impl Backend for Live {
                 (_, Access::ReadOnly) => Some("opened with --read-only".to_owned()),
                 _ => None,
             },
+            host: lock::host(),
             role: role.to_owned(),
-            lease: "leases are off".to_owned(),
             backups: config
                 .backup
                 .as_ref()
@@ -153,9 +163,7 @@ impl Backend for Live {
     }
 
     fn plan(&self, intent: Intent) -> Result<Arc<Plan>, PlanError> {
-        // As it is now: a volume may have been marked since the last refresh.
-        let store = self.current().reopened();
-        *lock(&self.store) = store.clone();
+        let store = self.reopened();
         store
             .require_write()
             .and_then(|()| store.require_same_layout())
@@ -208,22 +216,43 @@ impl Backend for Live {
         })
     }
 
-    fn rest(&self, within: Duration) {
-        let tasks = lock(&self.running).clone();
-        for task in &tasks {
-            task.pause();
-        }
-        tracing::info!(
-            jobs = tasks.len(),
-            ?within,
-            "jobs pause at their next safe point"
-        );
+    fn lease(&self) -> LeaseView {
+        let view = self.keeper.status();
+        let problem = view.problem.clone().or_else(|| self.keeper.note());
+        LeaseView { problem, ..view }
+    }
+
+    fn take_over(&self, from: Option<Epoch>) -> Result<(), String> {
+        self.keeper.take_over(from).map_err(|error| words(&error))
+    }
+
+    fn step_down(&self) {
+        self.keeper.step_down();
+    }
+
+    fn surroundings(&self) -> Result<Surroundings, String> {
+        let store = self.current();
+        let cache = Cache::of(store.config()).map(|cache| {
+            Ok(CacheFigures {
+                directory: cache.directory().display().to_string(),
+                usage: cache.usage()?,
+                max_size: cache.max_size(),
+            })
+        });
+        Ok(Surroundings {
+            locks: held::held_now(&store).map_err(|error| words(&error))?,
+            cache: cache
+                .transpose()
+                .map_err(|error: StoreError| words(&error))?,
+        })
+    }
+
+    fn rest(&self) {
+        self.keeper.rest();
     }
 
     fn wake(&self) {
-        for task in lock(&self.running).iter() {
-            task.resume();
-        }
+        self.keeper.wake();
     }
 }
 

@@ -43,8 +43,7 @@ impl Live {
         visible: &[ArtifactName],
         previous: Option<Arc<Survey>>,
     ) -> Result<Option<Arc<Survey>>, String> {
-        let store = self.current().reopened();
-        *lock(&self.store) = store.clone();
+        let store = self.reopened();
         // What was read to the last byte meanwhile changes the verdict on files that did not change.
         let checked_at = Checked::saved_at(store.id().unwrap_or_default());
         let rechecked = {

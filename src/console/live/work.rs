@@ -30,7 +30,6 @@ const REMEMBERED: usize = 50;
 impl Live {
     /// Runs work on a thread of its own and publishes its end.
     fn spawn(
-        &self,
         id: String,
         title: String,
         changes: bool,
@@ -38,7 +37,6 @@ impl Live {
     ) -> RunningJob {
         let task = Task::new();
         let (sender, done) = watch::channel(None);
-        lock(&self.running).push(task.clone());
         let worker = task.clone();
         thread::spawn(move || {
             let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&worker)));
@@ -97,7 +95,7 @@ impl Live {
         drop(jobs);
         let (jobs, clock) = (Arc::clone(&self.unjournalled), store.clock().clone());
         let own = id.clone();
-        Ok(self.spawn(id, title, false, move |task| {
+        Ok(Self::spawn(id, title, false, move |task| {
             let outcome = work(task);
             let moment = task.snapshot();
             if let Some(job) = lock(&jobs).iter_mut().find(|job| job.id == own) {
@@ -120,7 +118,7 @@ impl Live {
     pub(super) fn run(&self, job: apply::Job, then: Option<Intent>) -> RunningJob {
         let (id, title) = (job.id().to_owned(), job.title());
         let current = Arc::clone(&self.store);
-        self.spawn(id, title, true, move |task| {
+        Self::spawn(id, title, true, move |task| {
             let view = job.run(task);
             // It may have changed the layout, and the configuration with it.
             let store = lock(&current).clone();
@@ -144,7 +142,7 @@ impl Live {
                 let job =
                     BackupJob::begin(&store, BackupWork::Create).map_err(|error| words(&error))?;
                 let (id, title) = (job.id().to_owned(), job.title().to_owned());
-                Ok(self.spawn(id, title, false, move |task| {
+                Ok(Self::spawn(id, title, false, move |task| {
                     let (job, report) = job.run(task)?;
                     Ok(JobOutcome {
                         state: job.state,

@@ -14,8 +14,10 @@ use crate::console::{
     widgets::{
         Dialog,
         plan::{PlanDialog, State},
+        takeover,
     },
 };
+use crate::store::lease::LeaseView;
 
 pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
     match message {
@@ -53,6 +55,12 @@ pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
                 return vec![Command::History(name)];
             }
         }
+        Message::Lease(lease) => return leased(app, lease),
+        Message::Surroundings(found) => {
+            app.pending.surroundings = false;
+            app.data.surroundings = Some(found);
+        }
+        Message::TookOver(ticket, result) => return took_over(app, ticket, result),
         Message::History(name, entries) => {
             app.pending.history = None;
             app.pending.history_stale = false;
@@ -161,6 +169,50 @@ pub(super) fn surveyed(app: &mut App, result: Result<Option<Seen>, String>) -> V
         .collect();
     bells.truncate(1);
     bells
+}
+
+/// The lease as it is now; what became of it is told.
+fn leased(app: &mut App, lease: LeaseView) -> Vec<Command> {
+    app.pending.lease = false;
+    let key = |lease: &LeaseView| (lease.state, lease.epoch, lease.mine);
+    let seen = key(&lease);
+    let before = app.data.lease.replace(lease);
+    if before.as_ref().map(key) == Some(seen) {
+        return Vec::new();
+    }
+    let known = std::mem::take(&mut app.data.findings);
+    app.gather_findings();
+    let (Some(before), Some(now)) = (before, app.lease()) else {
+        return Vec::new();
+    };
+    let news = events::lease(&before, now);
+    let news = news.or_else(|| events::findings(&known, &app.data.findings));
+    news.and_then(|news| events::tell(app, news))
+        .into_iter()
+        .collect()
+}
+
+fn took_over(app: &mut App, asked: Ticket, result: Result<(), String>) -> Vec<Command> {
+    let waits = matches!(
+        &app.dialog,
+        Some(Dialog::TakeOver(question)) if question.state == takeover::State::Trying(asked)
+    );
+    match result {
+        Ok(()) => {
+            if waits {
+                app.dialog = None;
+            }
+            app.say(Role::Good, "took the lease over");
+        }
+        Err(why) => match &mut app.dialog {
+            Some(Dialog::TakeOver(question)) if waits => {
+                question.state = takeover::State::Failed(why);
+            }
+            _ => app.say(Role::Critical, text::clean(&why)),
+        },
+    }
+    app.pending.lease = true;
+    vec![Command::Lease]
 }
 
 pub(super) fn applied(

@@ -10,6 +10,7 @@ use crate::{
         text,
         theme::Role,
     },
+    store::lease::{LeaseState, LeaseView},
     survey::{Finding, FindingKind, Severity, Survey},
 };
 
@@ -103,6 +104,28 @@ pub(super) fn volumes(before: &Survey, after: &Survey) -> Vec<News> {
             }
         })
         .collect()
+}
+
+/// The lease came here or went away. How it is otherwise the screen shows.
+pub(super) fn lease(before: &LeaseView, after: &LeaseView) -> Option<News> {
+    match (before.mine, after.mine) {
+        (true, true) | (false, false) => None,
+        // Given back on purpose, it is free.
+        (true, false) if after.state == LeaseState::Free => None,
+        (true, false) => Some(News::new(
+            Role::Critical,
+            format!(
+                "this console leads no longer: the lease is {}",
+                after.words()
+            ),
+        )),
+        // What is there when the console opens is no news.
+        (false, true) if before.state == LeaseState::Unknown => None,
+        (false, true) => Some(News::new(
+            Role::Good,
+            format!("the lease is {}", after.words()),
+        )),
+    }
 }
 
 /// The worst of what was not found before, and how many more there are.

@@ -136,6 +136,7 @@ pub fn set_filter(app: &mut App, filter: String) {
 pub(super) fn paste(app: &mut App, pasted: &str) {
     match &mut app.dialog {
         Some(Dialog::Plan(plan)) => plan.paste(),
+        Some(Dialog::TakeOver(question)) => question.paste(),
         Some(Dialog::Prompt(prompt)) => prompt.paste(pasted),
         None if app.filtering => {
             let mut filter = app.rows().map(|r| r.filter.clone()).unwrap_or_default();

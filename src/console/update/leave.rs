@@ -15,7 +15,6 @@ pub fn quit(app: &mut App) -> Vec<Command> {
     if app.running.is_empty() {
         return vec![Command::Quit {
             code: 0,
-            rest: false,
             silent: false,
         }];
     }

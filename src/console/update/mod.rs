@@ -27,7 +27,9 @@ pub fn begin(app: &mut App) -> Vec<Command> {
     app.pending.backups = true;
     app.pending.jobs = true;
     app.pending.next_backups = app.settings.refresh * 5;
+    app.pending.lease = true;
     vec![
+        Command::Lease,
         Command::Refresh(Vec::new()),
         Command::Backups,
         Command::Jobs,
@@ -52,12 +54,10 @@ pub fn update(app: &mut App, message: Message) -> Vec<Command> {
         Message::Tick(moment) => tick::tick(app, moment),
         Message::HangUp => vec![Command::Quit {
             code: 129,
-            rest: true,
             silent: true,
         }],
         Message::Leave(code) => vec![Command::Quit {
             code,
-            rest: true,
             silent: false,
         }],
         Message::Continued => vec![Command::Reenter],
@@ -119,6 +119,9 @@ fn settle(app: &mut App, commands: &mut Vec<Command>) {
         {
             commands.push(Command::Rest(name));
         }
+    }
+    if app.pane == Pane::Cluster && app.data.surroundings.is_none() && !app.pending.surroundings {
+        commands.extend(tick::look_round(app));
     }
     if app.rows().is_some_and(|rows| rows.needs_agents) && !app.pending.agents {
         app.pending.agents = true;

@@ -5,6 +5,7 @@ use crate::{
     console::{
         actions,
         app::{App, News},
+        keymap::Pane,
         layout,
         message::{Command, Moment},
         text,
@@ -92,12 +93,30 @@ pub(super) fn tick(app: &mut App, moment: Moment) -> Vec<Command> {
             commands.push(Command::Jobs);
         }
     }
+    // The engine watches the lease by itself; this only asks what it saw.
+    if !app.pending.lease && app.lease().is_none_or(|lease| lease.enabled) {
+        app.pending.lease = true;
+        commands.push(Command::Lease);
+    }
+    if app.pane == Pane::Cluster && now >= app.pending.next_surroundings {
+        commands.extend(look_round(app));
+    }
     if !app.pending.backups && now >= app.pending.next_backups {
         app.pending.backups = true;
         app.pending.next_backups = now + app.settings.refresh * 5;
         commands.push(Command::Backups);
     }
     commands
+}
+
+/// Asks for what only the Cluster pane shows.
+pub(super) fn look_round(app: &mut App) -> Option<Command> {
+    if app.pending.surroundings {
+        return None;
+    }
+    app.pending.surroundings = true;
+    app.pending.next_surroundings = app.moment.elapsed + app.settings.refresh;
+    Some(Command::Surroundings)
 }
 
 /// The names on the screen: they are looked at every time.

@@ -50,7 +50,6 @@ impl LeaveDialog {
                     Self::Stay => Reply::Close,
                     Self::Pause => Reply::Do(Command::Quit {
                         code: 0,
-                        rest: true,
                         silent: false,
                     }),
                 };

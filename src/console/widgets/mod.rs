@@ -10,6 +10,7 @@ pub mod palette;
 pub mod plan;
 pub mod prompt;
 pub mod reading;
+pub mod takeover;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
@@ -39,6 +40,7 @@ pub enum Dialog {
     Prompt(prompt::Prompt),
     Choice(choice::Choice),
     Leave(leave::LeaveDialog),
+    TakeOver(takeover::TakeOver),
 }
 
 /// What a key did to a dialog.
@@ -81,6 +83,7 @@ pub fn key(app: &mut App, event: KeyEvent) -> Reply {
         Dialog::Prompt(prompt) => prompt.key(event),
         Dialog::Choice(choice) => choice.key(event),
         Dialog::Leave(leave) => leave.key(event),
+        Dialog::TakeOver(question) => question.key(event, &mut app.last_ticket),
     }
 }
 
@@ -99,6 +102,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
         Some(Dialog::Prompt(prompt)) => prompt.draw(canvas, screen),
         Some(Dialog::Choice(choice)) => choice.draw(canvas, screen),
         Some(Dialog::Leave(leave)) => leave.draw(app, canvas, screen),
+        Some(Dialog::TakeOver(question)) => question.draw(app, canvas, screen),
     }
 }
 

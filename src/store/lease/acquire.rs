@@ -17,7 +17,7 @@ use crate::{
         error::StoreError,
         grid::{Slot, Store, not_usable},
     },
-    volume::{Lane, LockMode, Volume, fault, holders, mount},
+    volume::{Identity, Lane, LockMode, Volume, fault, holders, mount},
 };
 
 /// How long to wait for a lease that somebody holds.
@@ -27,8 +27,8 @@ pub struct Patience {
     /// Whether to go on waiting for a console or a `lease hold` whose counter moves: they may
     /// take hours, a single write does not.
     pub for_the_living: bool,
-    /// Whether to take it from a holder that lives.
-    pub steal: bool,
+    /// The epoch that is taken from its holder, living or not; one that came after it is not.
+    pub steal: Option<Epoch>,
 }
 
 impl Patience {
@@ -39,7 +39,7 @@ impl Patience {
         Self {
             until: Instant::now() + long,
             for_the_living: false,
-            steal: false,
+            steal: None,
         }
     }
 
@@ -47,16 +47,15 @@ impl Patience {
         Self {
             until,
             for_the_living: true,
-            steal: false,
+            steal: None,
         }
     }
 
-    /// Takes it whoever has it; the time is for rivals that do the same.
-    pub fn of_a_thief(store: &Store) -> Self {
+    /// Takes this epoch's lease from who has it: what was confirmed, and nobody else's.
+    pub fn of_a_thief(from: Epoch) -> Self {
         Self {
-            until: Instant::now() + store.config().leader.ttl,
-            for_the_living: true,
-            steal: true,
+            steal: Some(from),
+            ..Self::until(Instant::now())
         }
     }
 }
@@ -119,7 +118,7 @@ pub fn acquire(
         let ttl = judged_ttl(store, &seen);
         let standing = watch.see(seen.sighting, began, ended, ttl);
         if let Standing::Held { alive } = standing
-            && !patience.steal
+            && (patience.steal.is_none() || patience.steal != seen.sighting.epoch)
         {
             let single = seen.holder.as_ref().map(|h| h.purpose) == Some(Purpose::Write);
             let in_vain = alive && !single && !patience.for_the_living;
@@ -199,42 +198,90 @@ fn claim(
 /// From winner to leader: writes the number under the exclusive lock, when no commit is under way.
 fn lead(store: &Store, control: &Arc<Volume>, holder: Holder) -> Result<Tenure, StoreError> {
     let ours = holder.epoch;
-    let mut tenure = Tenure::begin(control, holder)?;
+    let tenure = Tenure::begin(control, holder)?;
     fault::point("lease.won").map_err(|error| StoreError::Failed(error.to_string()))?;
-    let timeout = store.config().leader.barrier_timeout;
+    match pass_barrier(control, ours, store.config().leader.barrier_timeout)? {
+        Barrier::Passed => {
+            tracing::info!(epoch = %ours, "took the lease");
+            Ok(tenure)
+        }
+        Barrier::Newer(newer) => {
+            tenure.mark_lost();
+            Err(lost(control, ours, newer)?.into())
+        }
+        Barrier::Moved(to) => Err(LeaseError::Moved { to }.into()),
+        Barrier::Closed(waited) => {
+            tenure.rest(Beat::Blocked);
+            Err(blocked(control, waited)?.into())
+        }
+    }
+}
+
+/// What a winner finds at the lock.
+enum Barrier {
+    /// Its number is in the lock: it leads.
+    Passed,
+    Newer(Epoch),
+    /// The layout was changed meanwhile: the lease lives elsewhere.
+    Moved(String),
+    /// A commit is under way for as long as was waited.
+    Closed(Duration),
+}
+
+fn pass_barrier(control: &Volume, ours: Epoch, timeout: Duration) -> Result<Barrier, StoreError> {
+    let label = control.label().to_string();
     let began = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
-        let led = control.run(Lane::Short, move |dir, _| {
+        let label = label.clone();
+        let found = control.run(Lane::Short, move |dir, _| {
             let Some((file, in_lock)) = file::try_lock(dir, LockMode::Exclusive)? else {
                 return Ok(None);
             };
             if !model::may_lead(ours, in_lock) {
-                return Ok(Some(in_lock));
+                return Ok(Some(Barrier::Newer(in_lock)));
+            }
+            // Who raised a layout did so inside a commit, so what is read here is in force.
+            if let Some(there) = Identity::read(dir)?.filter(|there| there.layout.control != label)
+            {
+                return Ok(Some(Barrier::Moved(there.layout.control)));
             }
             file::write_lock(dir, &file, ours)?;
             if let Err(error) = file::sweep(dir, ours) {
                 // It costs room, nothing else; the next leader tries again.
                 tracing::warn!(%error, "old lease files stay");
             }
-            Ok(Some(ours))
+            Ok(Some(Barrier::Passed))
         })?;
-        match led {
-            Some(leader) if leader == ours => {
-                tracing::info!(epoch = %ours, "took the lease");
-                return Ok(tenure);
-            }
-            Some(newer) => {
-                tenure.mark_lost();
-                return Err(lost(control, ours, newer)?.into());
-            }
-            None if began.elapsed() >= timeout => {
-                tenure.end(Beat::Blocked);
-                return Err(blocked(control, began.elapsed())?.into());
-            }
+        match found {
+            Some(found) => return Ok(found),
+            None if began.elapsed() >= timeout => return Ok(Barrier::Closed(began.elapsed())),
             None => thread::sleep(pause),
         }
         pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Ends what may still be written by an epoch whose layout is over: its number leaves the lock.
+pub fn retire(control: &Volume, epoch: Epoch, timeout: Duration) -> Result<(), StoreError> {
+    let began = Instant::now();
+    loop {
+        let done = control.run(Lane::Short, move |dir, _| {
+            let Some((file, in_lock)) = file::try_lock(dir, LockMode::Exclusive)? else {
+                return Ok(false);
+            };
+            if in_lock == epoch {
+                file::write_lock(dir, &file, model::next_epoch([epoch]))?;
+            }
+            Ok(true)
+        })?;
+        if done {
+            return Ok(());
+        }
+        if began.elapsed() >= timeout {
+            return Err(blocked(control, began.elapsed())?.into());
+        }
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -24,6 +24,9 @@ pub enum LeaseError {
         holder: String,
         epoch: Epoch,
     },
+    /// The layout was changed since this process read it.
+    #[error("the lease lives on {to} by now")]
+    Moved { to: String },
     /// It cannot work here.
     #[error("leases cannot be trusted on {path}: {reason}")]
     Untrusted { path: String, reason: String },
@@ -37,6 +40,7 @@ impl LeaseError {
             Self::Held { .. } => "lease_held",
             Self::Blocked { .. } => "lease_blocked",
             Self::Lost { .. } => "lease_lost",
+            Self::Moved { .. } => "lease_moved",
             Self::Untrusted { .. } => "lease_untrusted",
             Self::Off => "lease_off",
         }
@@ -53,6 +57,7 @@ impl LeaseError {
             Self::Lost { .. } => {
                 "nothing of this change is visible; try again when it is your turn"
             }
+            Self::Moved { .. } => "set store.control to it in this host's configuration",
             Self::Untrusted { .. } => {
                 "set store.control to a volume on a file system whose locks bind all hosts"
             }

@@ -66,17 +66,23 @@ impl Store {
     /// Takes part in this process's lease, or takes one for this change alone. Nothing when leases
     /// are off.
     pub fn lead(&self) -> Result<Lead, StoreError> {
+        if self.config().leader.enabled {
+            self.require_same_layout()?;
+        }
+        self.lead_in_change()
+    }
+
+    /// [`Store::lead`] while the layout is being changed, or was left half changed.
+    pub fn lead_in_change(&self) -> Result<Lead, StoreError> {
         if !self.config().leader.enabled {
             return Ok(Lead::default());
         }
-        self.take_lease(
+        self.win(
             Purpose::Write,
             Patience::of_a_write(self),
             &mut Watch::default(),
         )
-        .map(|tenure| Lead {
-            tenure: Some(tenure),
-        })
+        .map(Lead::of)
     }
 
     /// The lease of this process, or a new one.
@@ -86,19 +92,31 @@ impl Store {
         patience: Patience,
         watch: &mut Watch,
     ) -> Result<Arc<Tenure>, StoreError> {
-        self.require_write()?;
         self.require_same_layout()?;
+        self.win(purpose, patience, watch)
+    }
+
+    fn win(
+        &self,
+        purpose: Purpose,
+        patience: Patience,
+        watch: &mut Watch,
+    ) -> Result<Arc<Tenure>, StoreError> {
+        self.require_write()?;
         let mut current = self.seat().lock();
-        if let Some(tenure) = current.upgrade() {
-            if tenure.is_lost() && !patience.steal {
-                return Err(overtaken(self, &tenure)?);
+        // One on another volume is of the layout before.
+        let is_here =
+            |tenure: &Arc<Tenure>| **tenure.control().label() == *self.config().store.control;
+        if let Some(tenure) = current.upgrade().filter(is_here) {
+            if tenure.is_lost() && patience.steal.is_none() {
+                return Err(overtaken(&tenure)?);
             }
             if !tenure.is_lost() {
                 return Ok(tenure);
             }
         }
         let tenure = match lent(self)? {
-            Some(tenure) if !patience.steal => tenure,
+            Some(tenure) if patience.steal.is_none() => tenure,
             _ => acquire::acquire(self, purpose, patience, watch)?,
         };
         let tenure = Arc::new(tenure);
@@ -107,8 +125,8 @@ impl Store {
     }
 }
 
-fn overtaken(store: &Store, tenure: &Tenure) -> Result<StoreError, StoreError> {
-    let control = &acquire::control(store)?.volume;
+fn overtaken(tenure: &Tenure) -> Result<StoreError, StoreError> {
+    let control = tenure.control();
     let newest = control.run(Lane::Short, |dir, _| file::newest(dir))?;
     let newest = newest.unwrap_or_default();
     Ok(acquire::lost(control, tenure.epoch(), newest)?.into())
@@ -157,6 +175,31 @@ impl Lead {
         }
     }
 
+    /// The right to write under the layout that was just raised: the same one, unless the lease
+    /// lives on another volume now. Then nothing more is written by the old one, whoever shares it.
+    pub fn follow(self, store: &Store) -> Result<Self, StoreError> {
+        let wanted = store
+            .config()
+            .leader
+            .enabled
+            .then_some(&*store.config().store.control);
+        let control = self
+            .tenure
+            .as_ref()
+            .map(|tenure| &**tenure.control().label());
+        if control == wanted {
+            return Ok(self);
+        }
+        if let Some(tenure) = self.tenure.as_ref().filter(|_| wanted.is_some()) {
+            acquire::retire(
+                tenure.control(),
+                tenure.epoch(),
+                store.config().leader.barrier_timeout,
+            )?;
+        }
+        store.lead_in_change()
+    }
+
     pub fn epoch(&self) -> Option<Epoch> {
         self.tenure.as_ref().map(|tenure| tenure.epoch())
     }
@@ -175,10 +218,10 @@ impl Lead {
         };
         fault::point("commit.before-gate")
             .map_err(|error| StoreError::Failed(error.to_string()))?;
-        let control = &acquire::control(store)?.volume;
+        let control = tenure.control();
         let ours = tenure.epoch();
         if tenure.is_lost() {
-            return Err(overtaken(store, tenure)?);
+            return Err(overtaken(tenure)?);
         }
         let (lock, in_lock) = shared(store, control)?;
         // Raising a volume's epoch is a change like others: never by one who was overtaken.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -84,12 +84,17 @@ impl Holder {
         Duration::from_millis(self.ttl_ms)
     }
 
+    /// Its host, fit to be shown.
+    pub fn shown_host(&self) -> String {
+        crate::volume::name::escape(self.host.as_bytes())
+    }
+
     /// For errors and screens: `ops-1 pid 123 (put doc) since 2026-03-11T09:15:00Z`.
     pub fn words(&self) -> String {
         let shown = |text: &str| crate::volume::name::escape(text.as_bytes());
         format!(
             "{} pid {} ({}) since {}",
-            shown(&self.host),
+            self.shown_host(),
             self.pid,
             shown(&self.operation),
             shown(&self.since)
@@ -103,8 +108,10 @@ pub struct Tenure {
     control: Arc<Volume>,
     holder: Holder,
     lost: Arc<AtomicBool>,
-    /// `None`: a parent beats for us and gives it back.
-    heart: Option<Heart>,
+    /// Whether a parent beats for us and gives it back.
+    lent: bool,
+    /// `None` while it rests.
+    heart: Mutex<Option<Heart>>,
 }
 
 #[derive(Debug)]
@@ -116,26 +123,31 @@ struct Heart {
 impl Tenure {
     /// For the winner of an epoch: begins to beat.
     pub fn begin(control: &Arc<Volume>, holder: Holder) -> Result<Self, StoreError> {
-        let epoch = holder.epoch;
-        control.run(Lane::Short, move |dir, _| {
-            file::write_beat(dir, epoch, Beat::Count(1))
-        })?;
-        let lost = Arc::<AtomicBool>::default();
-        let (stop, stopped) = mpsc::channel();
-        let heart = Heart {
-            stop,
-            thread: {
-                let (control, lost) = (Arc::clone(control), Arc::clone(&lost));
-                let every = beat_every(holder.ttl());
-                thread::spawn(move || beat(&control, epoch, every, &stopped, &lost))
-            },
-        };
-        Ok(Self {
+        let tenure = Self {
             control: Arc::clone(control),
             holder,
-            lost,
-            heart: Some(heart),
-        })
+            lost: Arc::default(),
+            lent: false,
+            heart: Mutex::default(),
+        };
+        *tenure.heart() = Some(tenure.start()?);
+        Ok(tenure)
+    }
+
+    fn start(&self) -> Result<Heart, StoreError> {
+        let epoch = self.epoch();
+        self.control.run(Lane::Short, move |dir, _| {
+            file::write_beat(dir, epoch, Beat::Count(1))
+        })?;
+        let (stop, stopped) = mpsc::channel();
+        let (control, lost) = (Arc::clone(&self.control), Arc::clone(&self.lost));
+        let every = beat_every(self.holder.ttl());
+        let thread = thread::spawn(move || beat(&control, epoch, every, &stopped, &lost));
+        Ok(Heart { stop, thread })
+    }
+
+    fn heart(&self) -> MutexGuard<'_, Option<Heart>> {
+        self.heart.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For a process to which a parent lent its lease.
@@ -144,7 +156,8 @@ impl Tenure {
             control: Arc::clone(control),
             holder,
             lost: Arc::default(),
-            heart: None,
+            lent: true,
+            heart: Mutex::default(),
         }
     }
 
@@ -175,9 +188,25 @@ impl Tenure {
         self.lost.store(true, Ordering::Relaxed);
     }
 
-    /// Gives the epoch up with this last word.
-    pub fn end(&mut self, word: Beat) {
-        let Some(heart) = self.heart.take() else {
+    /// The volume where it lives.
+    pub fn control(&self) -> &Volume {
+        &self.control
+    }
+
+    /// Comes back from a rest: it is ours still, unless another host took the next epoch meanwhile.
+    /// What was given back may be overtaken at any time, and the gate sees to the rest; so this
+    /// needs no rule of its own.
+    pub fn wake(&self) -> Result<(), StoreError> {
+        let mut heart = self.heart();
+        if heart.is_none() && !self.lent && !self.look_again() {
+            *heart = Some(self.start()?);
+        }
+        Ok(())
+    }
+
+    /// Gives the epoch up with this word: its last one, or until [`Tenure::wake`].
+    pub fn rest(&self, word: Beat) {
+        let Some(heart) = self.heart().take() else {
             return;
         };
         // A thread that ended already has no receiver any more.
@@ -198,7 +227,7 @@ impl Tenure {
 
 impl Drop for Tenure {
     fn drop(&mut self) {
-        self.end(Beat::Released);
+        self.rest(Beat::Released);
     }
 }
 

@@ -1,17 +1,19 @@
 //! The lease of a console: taken when it is free, kept while the console is open, watched always.
 //!
 //! One thread samples and beats are the tenure's own; the screen reads the last sample and never
-//! waits. A lease that was taken from us is not fought for: the operator takes it back.
+//! waits. From a holder that shows no life it is not taken by itself, nor fought for when it was
+//! taken from us: both are the operator's to decide.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
-    acquire::{self, Patience},
+    acquire::Patience,
     holder::{Purpose, Tenure},
+    model::{Beat, Epoch, Watch},
     watch::{LeaseState, LeaseView, Observer},
 };
 use crate::store::{Store, StoreError};
@@ -19,7 +21,6 @@ use crate::store::{Store, StoreError};
 /// Keeps the lease for as long as it lives; dropping it gives the lease back.
 #[derive(Debug)]
 pub struct Keeper {
-    store: Store,
     shared: Arc<Shared>,
 }
 
@@ -31,47 +32,61 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
+    /// As its volumes were when they were last looked at.
+    store: Store,
     view: LeaseView,
     tenure: Option<Arc<Tenure>>,
-    /// Whether to take the lease when it is to be had.
+    /// Whether to take the lease when it is free.
     wanted: bool,
     /// What happened to it last, for the screen.
     note: Option<String>,
-    closed: bool,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// The console is stopped or about to end.
+    Resting,
+    Closed,
+}
+
+impl State {
+    fn may_take(&self) -> bool {
+        self.wanted && self.phase == Phase::Open
+    }
 }
 
 impl Keeper {
-    /// Begins to watch, and to take the lease when `wanted` and it is free or expired.
+    /// Begins to watch, and to take the lease when `wanted` and it is free.
     pub fn open(store: &Store, wanted: bool) -> Self {
-        let wanted = wanted && store.config().leader.enabled && store.require_write().is_ok();
-        let view = LeaseView {
-            enabled: store.config().leader.enabled,
-            state: LeaseState::Unknown,
-            holder: None,
-            epoch: None,
-            count: None,
-            mine: false,
-            alive: false,
-            observed: Duration::ZERO,
-            problem: None,
-        };
+        let enabled = store.config().leader.enabled;
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
-                view,
+                store: store.clone(),
+                view: if enabled {
+                    LeaseView::unknown(None)
+                } else {
+                    LeaseView::default()
+                },
                 tenure: None,
-                wanted,
+                wanted: wanted && store.require_write().is_ok(),
                 note: None,
-                closed: false,
+                phase: Phase::Open,
             }),
             wake: Condvar::new(),
         });
-        let (watched, store_there) = (Arc::clone(&shared), store.clone());
-        // Detached: exit never waits for a thread that a dead mount holds.
-        thread::spawn(move || watch(&store_there, &watched));
-        Self {
-            store: store.clone(),
-            shared,
+        if enabled {
+            let watched = Arc::clone(&shared);
+            // Detached: exit never waits for a thread that a dead mount holds.
+            thread::spawn(move || watch(&watched));
         }
+        Self { shared }
+    }
+
+    /// The volumes were looked at again.
+    pub fn follow(&self, store: &Store) {
+        self.shared.lock().store = store.clone();
     }
 
     /// The last sample; never waits.
@@ -84,13 +99,12 @@ impl Keeper {
         self.shared.lock().note.clone()
     }
 
-    /// Takes the lease, from whoever has it. Blocks up to the barrier's timeout.
-    pub fn take_over(&self) -> Result<(), StoreError> {
-        let tenure = self.store.take_lease(
-            Purpose::Console,
-            Patience::of_a_thief(&self.store),
-            &mut super::model::Watch::default(),
-        )?;
+    /// Takes the lease: this epoch's from its holder, or a free one. Blocks up to the barrier's
+    /// timeout.
+    pub fn take_over(&self, from: Option<Epoch>) -> Result<(), StoreError> {
+        let store = self.shared.lock().store.clone();
+        let patience = from.map_or_else(|| Patience::until(Instant::now()), Patience::of_a_thief);
+        let tenure = store.take_lease(Purpose::Console, patience, &mut Watch::default())?;
         let before = {
             let mut state = self.shared.lock();
             state.wanted = true;
@@ -114,15 +128,35 @@ impl Keeper {
         self.shared.wake.notify_all();
     }
 
-    /// The processes of this machine that are inside a commit now: whom to end when blocked.
-    pub fn blockers(&self) -> Result<Vec<u32>, StoreError> {
-        acquire::inside(&self.store)
+    /// Gives the lease back until [`Keeper::wake`], whatever runs under it: others may take it.
+    pub fn rest(&self) {
+        let tenure = {
+            let mut state = self.shared.lock();
+            state.phase = Phase::Resting;
+            state.tenure.clone()
+        };
+        if let Some(tenure) = tenure {
+            tenure.rest(Beat::Released);
+        }
+    }
+
+    /// The lease is ours again, if nobody took it meanwhile.
+    pub fn wake(&self) {
+        let tenure = {
+            let mut state = self.shared.lock();
+            state.phase = Phase::Open;
+            state.tenure.clone()
+        };
+        if let Some(Err(error)) = tenure.map(|tenure| tenure.wake()) {
+            tracing::warn!(%error, "the lease could not be taken up again");
+        }
+        self.shared.wake.notify_all();
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        self.shared.lock().phase = Phase::Closed;
         self.step_down();
     }
 }
@@ -133,13 +167,12 @@ impl Shared {
     }
 }
 
-fn watch(store: &Store, shared: &Shared) {
-    let every =
-        (store.config().leader.ttl / 10).clamp(Duration::from_millis(20), Duration::from_secs(1));
+fn watch(shared: &Shared) {
     let mut observer = Observer::default();
     loop {
-        let view = observer.sample(store);
-        let to_be_had = matches!(view.state, LeaseState::Free | LeaseState::Expired);
+        let store = shared.lock().store.clone();
+        let view = observer.sample(&store);
+        let is_free = view.state == LeaseState::Free;
         let (wanted, lost) = {
             let mut state = shared.lock();
             state.view = view;
@@ -148,33 +181,39 @@ fn watch(store: &Store, shared: &Shared) {
                 state.note = Some(format!("the lease was taken: {}", state.view.words()));
                 state.wanted = false;
             }
-            (state.wanted && state.tenure.is_none() && to_be_had, lost)
+            (state.may_take() && state.tenure.is_none() && is_free, lost)
         };
         drop(lost);
         if wanted {
-            let patience = Patience::until(std::time::Instant::now());
-            let taken = store.take_lease(Purpose::Console, patience, &mut observer.watch);
-            let unwanted = {
-                let mut state = shared.lock();
-                match taken {
-                    Ok(tenure) if state.wanted && !state.closed => {
-                        state.note = None;
-                        state.tenure.replace(tenure)
-                    }
-                    Ok(tenure) => Some(tenure),
-                    Err(error) => {
-                        state.note = Some(error.to_string());
-                        None
-                    }
-                }
-            };
-            // Stepped down meanwhile: dropping it gives it back.
-            drop(unwanted);
+            take(shared, &store, &mut observer.watch);
         }
+        let every = (store.config().leader.ttl / 10)
+            .clamp(Duration::from_millis(20), Duration::from_secs(1));
         let state = shared.lock();
-        if state.closed {
+        if state.phase == Phase::Closed {
             return;
         }
         let _ = shared.wake.wait_timeout(state, every);
     }
+}
+
+fn take(shared: &Shared, store: &Store, watch: &mut Watch) {
+    let patience = Patience::until(Instant::now());
+    let taken = store.take_lease(Purpose::Console, patience, watch);
+    let unwanted = {
+        let mut state = shared.lock();
+        match taken {
+            Ok(tenure) if state.may_take() => {
+                state.note = None;
+                state.tenure.replace(tenure)
+            }
+            Ok(tenure) => Some(tenure),
+            Err(error) => {
+                state.note = Some(error.to_string());
+                None
+            }
+        }
+    };
+    // Stepped down meanwhile: dropping it gives it back.
+    drop(unwanted);
 }

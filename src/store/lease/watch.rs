@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{
@@ -58,23 +59,55 @@ pub struct LeaseView {
     pub alive: bool,
     /// How long the counter has stood still before our eyes.
     pub observed: Duration,
-    /// Why it is unknown.
+    /// How long it may stand still.
+    pub ttl: Duration,
+    /// When this process first saw this epoch.
+    pub watched: Option<DateTime<Utc>>,
+    /// Why it is unknown; in a console also what happened to it last.
     pub problem: Option<String>,
 }
 
-impl LeaseView {
-    fn bare(enabled: bool, state: LeaseState, problem: Option<String>) -> Self {
+impl Default for LeaseView {
+    /// Leases are off.
+    fn default() -> Self {
         Self {
-            enabled,
-            state,
+            enabled: false,
+            state: LeaseState::Free,
             holder: None,
             epoch: None,
             count: None,
             mine: false,
             alive: false,
             observed: Duration::ZERO,
-            problem,
+            ttl: Duration::ZERO,
+            watched: None,
+            problem: None,
         }
+    }
+}
+
+impl LeaseView {
+    /// Leases are on, and nobody has looked yet, or looked in vain.
+    pub fn unknown(problem: Option<String>) -> Self {
+        Self {
+            enabled: true,
+            state: LeaseState::Unknown,
+            problem,
+            ..Self::default()
+        }
+    }
+
+    /// The holder's host, fit to be shown.
+    pub fn host(&self) -> String {
+        self.holder
+            .as_ref()
+            .map_or_else(|| "a host that left no name".to_owned(), Holder::shown_host)
+    }
+
+    /// Whether the holder shows no life any more: of its beats, one in a tenth of the TTL, three
+    /// are missing before our eyes.
+    pub fn is_still(&self) -> bool {
+        self.state == LeaseState::Expired || self.observed >= self.ttl * 3 / 10
     }
 
     /// In words: `leases are off`, `held by ops-1, epoch 7`.
@@ -82,16 +115,18 @@ impl LeaseView {
         if !self.enabled {
             return "leases are off".to_owned();
         }
-        let host = self.holder.as_ref().map_or_else(String::new, |h| {
-            crate::volume::name::escape(h.host.as_bytes())
-        });
+        let host = self.host();
         let epoch = self.epoch.unwrap_or_default();
         match self.state {
             LeaseState::Held if self.mine => format!("held here, epoch {epoch}"),
             LeaseState::Held => format!("held by {host}, epoch {epoch}"),
             LeaseState::Free => "free".to_owned(),
             LeaseState::Expired => format!("expired: {host} shows no life, epoch {epoch}"),
-            LeaseState::Blocked => format!("blocked by {host} inside a commit, epoch {epoch}"),
+            LeaseState::Blocked => {
+                let pid = self.holder.as_ref();
+                let pid = pid.map_or_else(String::new, |holder| format!(" pid {}", holder.pid));
+                format!("blocked by {host}{pid} inside a commit, epoch {epoch}")
+            }
             LeaseState::Unknown => match &self.problem {
                 Some(problem) => format!("unknown: {problem}"),
                 None => "unknown".to_owned(),
@@ -104,17 +139,18 @@ impl LeaseView {
 #[derive(Debug, Default)]
 pub struct Observer {
     pub(super) watch: Watch,
+    /// The epoch that is watched, since when.
+    since: Option<(Option<Epoch>, DateTime<Utc>)>,
 }
 
 impl Observer {
     /// Looks once.
     pub fn sample(&mut self, store: &Store) -> LeaseView {
         if !store.config().leader.enabled {
-            return LeaseView::bare(false, LeaseState::Free, None);
+            return LeaseView::default();
         }
-        self.look(store).unwrap_or_else(|error| {
-            LeaseView::bare(true, LeaseState::Unknown, Some(error.to_string()))
-        })
+        self.look(store)
+            .unwrap_or_else(|error| LeaseView::unknown(Some(error.to_string())))
     }
 
     fn look(&mut self, store: &Store) -> Result<LeaseView, StoreError> {
@@ -133,9 +169,21 @@ impl Observer {
         let ended = Instant::now();
         let ttl = acquire::judged_ttl(store, &seen);
         let standing = self.watch.see(seen.sighting, began, ended, ttl);
-        let mut view = LeaseView::bare(true, LeaseState::Held, None);
-        view.epoch = seen.sighting.epoch;
-        view.observed = self.watch.observed(ended);
+        let epoch = seen.sighting.epoch;
+        let since = match self.since {
+            Some((watched, since)) if watched == epoch => since,
+            _ => store.clock().now(),
+        };
+        self.since = Some((epoch, since));
+        let mut view = LeaseView {
+            enabled: true,
+            state: LeaseState::Held,
+            epoch,
+            observed: self.watch.observed(ended),
+            ttl,
+            watched: Some(since),
+            ..LeaseView::default()
+        };
         if let Some(leader) = blocking {
             view.state = LeaseState::Blocked;
             view.epoch = Some(seen.in_lock);
