@@ -71,7 +71,7 @@ fn the_leader_host_hangs_and_the_other_takes_over() {
     second.press("3F");
     second.see("Cancel");
     second.press("\t\r");
-    second.see("1 of 1 steps");
+    second.see("copied, verified");
     let audit = f.run(&["jobs", "--audit", "--json"]).exits(0).json();
     let last = &audit["audit"][0];
     assert_eq!(

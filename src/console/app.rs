@@ -173,6 +173,8 @@ pub struct App {
     /// The filter line has the keys.
     pub filtering: bool,
     pub marks: Marks,
+    /// The divergent artifact whose copies were compared last: now one of them may be chosen.
+    pub compared: Option<ArtifactName>,
     /// The row that was marked last: a range goes from there.
     pub marked_last: Option<u32>,
     pub data: Data,
@@ -203,6 +205,7 @@ impl App {
             versions: Rows::by_name(),
             filtering: false,
             marks: Marks::default(),
+            compared: None,
             marked_last: None,
             data: Data::default(),
             pending: Pending::default(),

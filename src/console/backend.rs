@@ -114,6 +114,11 @@ pub enum Compared {
         a: Option<StateId>,
         b: Option<StateId>,
     },
+    /// Copies of an artifact, each with the first; by the labels of their volumes.
+    Copies {
+        name: ArtifactName,
+        volumes: Vec<String>,
+    },
     /// A backup and the store now.
     Backup(BackupId),
 }

@@ -19,14 +19,15 @@ pub enum Tone {
     Changed,
 }
 
-/// One line.
+/// One line of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub tone: Tone,
     pub text: String,
 }
 
-fn line(tone: Tone, text: impl Into<String>) -> Line {
+/// Makes one.
+pub fn line(tone: Tone, text: impl Into<String>) -> Line {
     Line {
         tone,
         text: text.into(),

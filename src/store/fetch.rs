@@ -188,6 +188,15 @@ impl Store {
         })
     }
 
+    /// The copy on one volume, whatever the others hold.
+    pub fn fetch_from(&self, name: &ArtifactName, label: &str) -> Result<Fetched, StoreError> {
+        let slot = self.slot(label).ok_or_else(|| StoreError::NotFound {
+            kind: "volume",
+            what: label.to_owned(),
+        })?;
+        self.fetch_copy(slot, name)
+    }
+
     fn fetch_copy(&self, slot: &Slot, name: &ArtifactName) -> Result<Fetched, StoreError> {
         let path = slot.volume.path().join(name.file_name());
         let first = self.fetch_file(slot, path.clone())?;

@@ -1007,7 +1007,7 @@ fn line(tone: Tone, text: &str) -> Line {
 fn differences(what: &Compared) -> Vec<Line> {
     match what {
         Compared::States { a: None, .. } => Vec::new(),
-        Compared::States { .. } => vec![
+        Compared::States { .. } | Compared::Copies { .. } => vec![
             line(
                 Tone::Changed,
                 "header modified: 2026-03-10T08:00:00Z → 2026-03-11T17:02:13Z",

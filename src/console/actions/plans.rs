@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Done, Refusal, jobs, later, lease, marked_or_selected, space};
+use super::{Done, Refusal, jobs, later, lease, marked_or_selected, show, space};
 use crate::{
     console::{
         app::{App, Focus},
@@ -181,6 +181,16 @@ pub(super) fn prefer(app: &mut App) -> Done {
         .ok_or("nothing is selected")?;
     if artifact.state != ArtifactState::Divergent {
         return Err("only a divergent artifact needs your choice".to_owned());
+    }
+    let differing = artifact.copies.iter().filter(|copy| copy.size.is_some());
+    let volumes: Vec<String> = differing
+        .map(|copy| survey.label(copy.volume).to_owned())
+        .collect();
+    if app.compared.as_ref() != Some(&artifact.name) {
+        // Who chooses has seen what differs.
+        let name = artifact.name.clone();
+        app.compared = Some(name.clone());
+        return Ok(show::copies(app, name, volumes));
     }
     let zone = app.settings.zone;
     let mut options = vec![(

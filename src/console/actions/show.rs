@@ -111,6 +111,14 @@ fn states(
     compare(app, what, title, "the same bytes", TURNS)
 }
 
+/// Copies that contradict each other; then one of them is chosen.
+pub(super) fn copies(app: &mut App, name: ArtifactName, volumes: Vec<String>) -> Vec<Command> {
+    let title = format!("{name}  how its copies differ");
+    let what = Compared::Copies { name, volumes };
+    let turns = &[('p', Action::Prefer, "choose the right one")];
+    compare(app, what, title, "the same bytes", turns)
+}
+
 fn compare(
     app: &mut App,
     what: Compared,

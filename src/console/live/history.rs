@@ -10,7 +10,7 @@ use crate::{
     },
     planner,
     progress::Task,
-    report::{self, Line},
+    report::{self, Line, Tone},
     store::{Store, StoreError},
     survey::{
         self, History, StateId, Survey,
@@ -83,21 +83,34 @@ impl Live {
             Compared::States { name, a, b } => {
                 let (file_a, of_a, _) = self.read(&store, name, *a)?;
                 let (file_b, of_b, _) = self.read(&store, name, *b)?;
-                if of_a.sha256 == of_b.sha256 {
+                of_files((&file_a, &of_a), (&file_b, &of_b))
+            }
+            Compared::Copies { name, volumes } => {
+                let mut copies = volumes
+                    .iter()
+                    .map(|label| (label, store.fetch_from(name, label)));
+                let Some((first, reference)) = copies.next() else {
                     return Ok(Vec::new());
+                };
+                let reference = reference?;
+                let mut lines = Vec::new();
+                for (label, copy) in copies {
+                    lines.push(report::difference::line(
+                        Tone::Head,
+                        format!("{first} against {label}"),
+                    ));
+                    let one = (reference.file.as_file(), &reference.verification);
+                    match copy {
+                        Ok(copy) => {
+                            let other = (copy.file.as_file(), &copy.verification);
+                            lines.extend(of_files(one, other)?);
+                        }
+                        Err(error) => {
+                            lines.push(report::difference::line(Tone::Removed, error.to_string()));
+                        }
+                    }
                 }
-                let (a, b) = (Reader::open(&file_a)?, Reader::open(&file_b)?);
-                let found = diff(
-                    Side {
-                        reader: &a,
-                        signer: of_a.signer.as_ref(),
-                    },
-                    Side {
-                        reader: &b,
-                        signer: of_b.signer.as_ref(),
-                    },
-                )?;
-                Ok(report::difference::files(&found))
+                Ok(lines)
             }
             Compared::Backup(id) => {
                 let id = id.to_string();
@@ -134,6 +147,28 @@ impl Live {
         });
         Ok(held)
     }
+}
+
+/// How two verified files differ; no lines: they do not.
+fn of_files(
+    (file_a, of_a): (&std::fs::File, &Verification),
+    (file_b, of_b): (&std::fs::File, &Verification),
+) -> Result<Vec<Line>, StoreError> {
+    if of_a.sha256 == of_b.sha256 {
+        return Ok(Vec::new());
+    }
+    let (a, b) = (Reader::open(file_a)?, Reader::open(file_b)?);
+    let found = diff(
+        Side {
+            reader: &a,
+            signer: of_a.signer.as_ref(),
+        },
+        Side {
+            reader: &b,
+            signer: of_b.signer.as_ref(),
+        },
+    )?;
+    Ok(report::difference::files(&found))
 }
 
 /// What an artifact takes on one replica, as the survey knows it.
