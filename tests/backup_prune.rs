@@ -230,3 +230,59 @@ fn what_was_being_freed_when_the_process_died_is_freed_the_next_time() {
     f.run(&["backup", "create"]).exits(0);
     assert!(trash(&f).is_empty());
 }
+
+fn last_job(f: &Fixture) -> String {
+    let jobs = f.run(&["jobs", "--json"]).exits(0).json();
+    jobs["jobs"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn undo_brings_back_what_a_prune_retired_while_it_is_in_the_trash() {
+    let (f, made) = store(4);
+    f.run(&PRUNE).exits(0);
+    let job = last_job(&f);
+    // One came back by hand meanwhile, one was freed.
+    f.run(&["backup", "undelete", &made[0]]).exits(0);
+    let freed = trash(&f).pop().unwrap().join(format!("backup_{}", made[1]));
+    fs::remove_dir_all(freed).unwrap();
+    f.run(&["jobs", "undo", &job]).exits(3);
+    let undone = f.run(&["jobs", "undo", &job, "--yes"]).exits(4);
+    assert!(undone.stderr.contains(&made[1]), "{undone:?}");
+    assert_eq!(ids(&f), [&made[..1], &made[2..]].concat());
+    for id in ids(&f) {
+        f.run(&["backup", "verify", &id]).exits(0);
+    }
+}
+
+/// Promise 1 for the undo of a prune: killed or failing at any point, each backup is in its place
+/// or in the trash, whole, and the undo goes on.
+#[test]
+fn a_killed_undo_of_a_prune_resumes_to_the_same_end() {
+    for point in [
+        "apply.journalled",
+        "backup.return",
+        "backup.returned",
+        "apply.batch-done",
+    ] {
+        for what in ["kill", "eio"] {
+            let (f, made) = store(3);
+            f.run(&PRUNE).exits(0);
+            let job = last_job(&f);
+            let died = f
+                .command(&["jobs", "undo", &job, "--yes"])
+                .env("MAIFDECK_FAULT", format!("{point}={what}"))
+                .output()
+                .unwrap();
+            assert_ne!(died.status.code(), Some(0), "{point}={what}");
+            for id in ids(&f) {
+                f.run(&["backup", "verify", &id]).exits(0);
+            }
+            if what == "kill" {
+                f.run(&["jobs", "resume", &last_job(&f)]).exits(0);
+            } else {
+                f.run(&["jobs", "undo", &job, "--yes"]);
+            }
+            assert_eq!(ids(&f), made, "{point}={what}");
+        }
+    }
+}

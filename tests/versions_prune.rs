@@ -213,3 +213,107 @@ fn a_killed_prune_resumes_to_the_same_end() {
         }
     }
 }
+
+fn last_job(f: &Fixture) -> String {
+    let jobs = f.run(&["jobs", "--json"]).exits(0).json();
+    jobs["jobs"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// The histories of both replicas.
+fn histories(f: &Fixture) -> [BTreeMap<PathBuf, Vec<u8>>; 2] {
+    ["a", "b"].map(|disk| {
+        let mut kept = tree(&f.path(disk).join("p1"));
+        kept.retain(|path, _| path.parent().is_some_and(|p| p.ends_with("versions")));
+        kept
+    })
+}
+
+const PRUNE: [&str; 5] = ["versions", "prune", "--keep-last", "1", "--yes"];
+
+#[test]
+fn undo_brings_pruned_versions_back_from_the_trash() {
+    let f = store(3);
+    let before = histories(&f);
+    f.run(&PRUNE).exits(0);
+    let job = last_job(&f);
+    assert_ne!(histories(&f), before);
+    f.run(&["jobs", "undo", &job]).exits(3);
+    let plan = f.run(&["jobs", "undo", &job, "--dry-run", "--json"]);
+    let plan = plan.exits(0).json();
+    assert_eq!(plan["plan"]["steps"], 3, "{plan}");
+    f.run(&["jobs", "undo", &job, "--yes"]).exits(0);
+    assert_eq!(histories(&f), before);
+    f.run(&["survey", "--level", "deep"]).exits(0);
+    // Undone is undone: what is left to do is nothing.
+    let again = f.run(&["jobs", "undo", &job, "--dry-run", "--json"]);
+    assert_eq!(again.exits(0).json()["plan"]["steps"], 0);
+}
+
+#[test]
+fn undo_names_what_was_freed_and_brings_back_the_rest() {
+    let f = store(3);
+    let before = histories(&f);
+    f.run(&PRUNE).exits(0);
+    let job = last_job(&f);
+    for disk in ["a", "b"] {
+        let trash = f.path(disk).join(format!("p1/.maifdeck/trash/{job}"));
+        for entry in fs::read_dir(trash).unwrap() {
+            let path = entry.unwrap().path();
+            // Of "a" everything is gone, of "b" on one replica only.
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if name.starts_with("a_") || (disk == "b" && name.starts_with("b_")) {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+    let undone = f.run(&["jobs", "undo", &job, "--yes"]).exits(4);
+    assert!(undone.stderr.contains("of a was freed"), "{undone:?}");
+    let now = histories(&f);
+    let of = |name: &str, all: &BTreeMap<PathBuf, Vec<u8>>| {
+        let is_its = |path: &&PathBuf| {
+            let file_name = path.file_name().unwrap().to_str().unwrap();
+            file_name.starts_with(&format!("{name}_"))
+        };
+        all.keys().filter(is_its).count()
+    };
+    assert_eq!((of("a", &now[0]), of("a", &now[1])), (1, 1));
+    assert_eq!((of("b", &now[0]), of("b", &now[1])), (3, 1));
+    assert_eq!((of("c", &now[0]), of("c", &now[1])), (3, 3));
+    assert_eq!(of("c", &before[0]), 3);
+}
+
+/// Promise 1 for the undo: killed or failing at any point, every version is in its history or in
+/// the trash on every replica, and the resumed undo ends as if nothing had happened.
+#[test]
+fn a_killed_undo_resumes_to_the_same_end() {
+    for fault in [
+        "apply.journalled=kill",
+        "versions.return=kill@2",
+        "versions.returned=kill@3",
+        "archive.synced=kill",
+        "versions.return=eio@2",
+        "versions.returned=enospc",
+        "apply.batch-done=kill",
+    ] {
+        let f = store(3);
+        let before = histories(&f);
+        f.run(&PRUNE).exits(0);
+        let job = last_job(&f);
+        let anywhere = [versions_anywhere(&f, "a"), versions_anywhere(&f, "b")];
+        let died = f
+            .command(&["jobs", "undo", &job, "--yes"])
+            .env("MAIFDECK_FAULT", fault)
+            .output()
+            .unwrap();
+        assert_ne!(died.status.code(), Some(0), "{fault} was not passed");
+        let after = [versions_anywhere(&f, "a"), versions_anywhere(&f, "b")];
+        assert_eq!(after, anywhere, "{fault}");
+        if fault.contains("kill") {
+            f.run(&["jobs", "resume", &last_job(&f)]).exits(0);
+        } else {
+            // The rest can be undone again: what is back stays.
+            f.run(&["jobs", "undo", &job, "--yes"]).exits(0);
+        }
+        assert_eq!(histories(&f), before, "{fault}");
+    }
+}

@@ -74,7 +74,12 @@ pub fn run(
     } else {
         run.stretch(&store)?;
     }
-    free_expired(&store, journal.id());
+    let mut needed = vec![journal.id().to_owned()];
+    if let Intent::Undo { job } = &plan.intent {
+        // What could not be brought back now can be the next time.
+        needed.push(job.clone());
+    }
+    free_expired(&store, &needed);
     task.flush();
     let state = match (run.cancelled, run.failed) {
         (true, _) => JobState::Cancelled,
@@ -203,14 +208,15 @@ impl Run<'_> {
 
 /// Frees what has waited in the trash for the undo window. What cannot be freed now waits on.
 /// What this job itself left there waits for the next one, however short the window is.
-fn free_expired(store: &Store, own: &str) {
+fn free_expired(store: &Store, needed: &[String]) {
     let until = store.clock().now() - store.config().store.undo_window;
     let writable = store.slots().iter().filter(|slot| slot.is_writable());
     for slot in writable {
-        let own = own.to_owned();
+        let needed = needed.to_vec();
         let freed = slot.volume.run(Lane::Bulk, move |dir, pulse| {
             for entry in dir.trash(pulse)? {
-                if entry.job != own && entry.since().is_some_and(|since| since < until) {
+                if !needed.contains(&entry.job) && entry.since().is_some_and(|since| since < until)
+                {
                     dir.free_trash(&entry.job, pulse)?;
                 }
             }

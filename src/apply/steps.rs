@@ -41,6 +41,8 @@ pub fn words(step: &Step) -> String {
         Step::Remove { name, .. } => format!("removing {name}"),
         Step::TrashVersions { name, .. } => format!("trashing versions of {name}"),
         Step::RetireBackup { id, .. } => format!("retiring backup {id}"),
+        Step::ReturnVersions { name, .. } => format!("bringing back versions of {name}"),
+        Step::ReturnBackup { id, .. } => format!("bringing back backup {id}"),
         Step::Admit { volume, .. } => format!("admitting {volume}"),
         Step::Mark { volume, .. } => format!("marking {volume}"),
         Step::Layout { layout, .. } => format!("raising the layout to {}", layout.number),
@@ -70,6 +72,8 @@ impl Context<'_> {
             }
             Step::TrashVersions { name, ids, .. } => self.trash_versions(name, ids),
             Step::RetireBackup { id, .. } => self.retire(*id),
+            Step::ReturnVersions { name, ids, job } => self.return_versions(name, ids, job),
+            Step::ReturnBackup { id, job } => self.unretire(*id, job),
             Step::Admit {
                 volume,
                 accept_older,
@@ -189,17 +193,7 @@ impl Context<'_> {
                 .path()
                 .join(dir::VERSIONS)
                 .join(version::file_name(name, *id, VersionKind::Copy)),
-            Source::Backup { id, path } => self
-                .store
-                .config()
-                .backup
-                .as_ref()
-                .ok_or_else(|| {
-                    StoreError::Changed("no backups are configured any more".to_owned())
-                })?
-                .directory
-                .join(id.directory())
-                .join(path),
+            Source::Backup { id, path } => self.backups()?.join(id.directory()).join(path),
         })
     }
 
@@ -252,15 +246,29 @@ impl Context<'_> {
         }
     }
 
+    fn backups(&self) -> Result<&Path, StoreError> {
+        let config = self.store.config().backup.as_ref();
+        config
+            .map(|config| &*config.directory)
+            .ok_or_else(|| StoreError::Changed("no backups are configured any more".to_owned()))
+    }
+
+    /// Brings a backup back from the backups' trash.
+    fn unretire(&self, id: BackupId, job: &str) -> Result<Outcome, StoreError> {
+        let directory = self.backups()?;
+        if !backup::trash::retired_by(directory, job)?.contains(&id) {
+            // It is back already, or there is nothing to bring back.
+            backup::tree::find(directory, id)?;
+            return Ok(Outcome::Already);
+        }
+        let timeout = self.store.config().store.lock_timeout;
+        backup::trash::undelete(directory, id, Some(job), timeout)?;
+        Ok(Outcome::Done)
+    }
+
     /// Renames a sealed backup into the backups' trash, where it waits for the undo window.
     fn retire(&self, id: BackupId) -> Result<Outcome, StoreError> {
-        let directory = &self
-            .store
-            .config()
-            .backup
-            .as_ref()
-            .ok_or_else(|| StoreError::Changed("no backups are configured any more".to_owned()))?
-            .directory;
+        let directory = self.backups()?;
         let config = &self.store.config().store;
         let now = self.store.clock().now();
         let retired = backup::trash::retire(directory, id, self.job, now, config.lock_timeout)?;

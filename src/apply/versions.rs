@@ -1,4 +1,5 @@
-//! Trashing versions that a confirmed plan lists: on every replica of their home, or on none.
+//! Trashing versions that a confirmed plan lists: on every replica of their home, or on none; and
+//! bringing them back.
 //!
 //! They are expendable only while the current copy was just read and is intact; of a removed
 //! artifact its newest version has to be. The newest version is never trashed.
@@ -56,6 +57,42 @@ impl Context<'_> {
             })?;
         }
         Ok(Outcome::Done)
+    }
+
+    /// Puts versions back from the trash of a job, on every replica that has them there.
+    pub(super) fn return_versions(
+        &self,
+        name: &ArtifactName,
+        ids: &[VersionId],
+        job: &str,
+    ) -> Result<Outcome, StoreError> {
+        let slots: Vec<&Slot> = self.store.replicas(self.store.home(name)).collect();
+        if let Some(away) = slots.iter().find(|slot| !slot.is_writable()) {
+            return Err(crate::store::grid::not_usable(away));
+        }
+        let _held = hold::hold_name(self.store, &slots, name, LockMode::Exclusive)?;
+        let (mut returned, mut there) = (0, BTreeSet::new());
+        for slot in slots {
+            let (name, ids, job) = (name.clone(), ids.to_vec(), job.to_owned());
+            let commit = self.commit.borrow().clone();
+            let (count, found) = slot.volume.run(Lane::Bulk, move |dir, pulse| {
+                let _inside = commit;
+                untrash(dir, &name, &ids, &job, pulse)
+            })?;
+            returned += count;
+            there.extend(found);
+        }
+        let gone = ids.iter().filter(|id| !there.contains(id)).count();
+        if gone > 0 {
+            return Err(StoreError::Changed(format!(
+                "{gone} versions of {name} were freed from the trash since"
+            )));
+        }
+        Ok(if returned > 0 {
+            Outcome::Done
+        } else {
+            Outcome::Already
+        })
     }
 
     /// Reads the current copy, or the newest version of a removed artifact, every byte.
@@ -118,4 +155,32 @@ fn trash(
         }
     }
     dir.sync_versions()
+}
+
+/// Brings versions back on one volume: how many it had in the trash, and which of them it holds now.
+fn untrash(
+    dir: &Dir,
+    name: &ArtifactName,
+    ids: &[VersionId],
+    job: &str,
+    pulse: &Pulse,
+) -> Result<(u64, Vec<VersionId>), VolumeError> {
+    let holds = |id: VersionId| -> Result<bool, VolumeError> {
+        let files = dir.history(name)?;
+        let kind = VersionKind::Copy;
+        Ok(files.iter().any(|file| file.id == id && file.kind == kind))
+    };
+    let (mut returned, mut there) = (0, Vec::new());
+    for id in ids {
+        // One that took its id since stays; what is in the trash then waits there.
+        if !holds(*id)? && dir.version_from_trash(name, *id, job)? {
+            returned += 1;
+        }
+        if holds(*id)? {
+            there.push(*id);
+        }
+        pulse.beat();
+    }
+    dir.sync_versions()?;
+    Ok((returned, there))
 }

@@ -23,4 +23,4 @@ pub use repair::{Choice, repair};
 pub use restore::{VersionFacts, restore_version};
 pub use restore_backup::{RestoreChoice, RestoreRefused, restore_backup};
 pub use trash::empty_trash;
-pub use undo::{KnownVersion, KnownVersions, touched, undo};
+pub use undo::{InTrash, Known, KnownVersion, KnownVersions, touched, undo};

@@ -331,6 +331,14 @@ pub enum Step {
     },
     /// A sealed backup renamed into the backups' trash.
     RetireBackup { id: BackupId, bytes: u64 },
+    /// Versions that a job put into the trash of their volumes go back into their histories.
+    ReturnVersions {
+        name: ArtifactName,
+        ids: Vec<VersionId>,
+        job: String,
+    },
+    /// A backup that a job retired goes back to the others.
+    ReturnBackup { id: BackupId, job: String },
     /// The volume leaves joining, when every step on it before was done.
     Admit {
         volume: String,

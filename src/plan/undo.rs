@@ -1,5 +1,5 @@
-//! Undo: the current copies that a job replaced or removed come back. Versions that it added stay,
-//! and so does everything that was changed since. Pure.
+//! Undo: the current copies that a job replaced or removed come back, and what it pruned comes back
+//! from the trash. Versions that it added stay, and so does everything that was changed since. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,7 @@ use super::{
     restore_backup::expected,
 };
 use crate::{
+    backup::BackupId,
     survey::{ArtifactView, CopyState, Survey, VolumeState},
     volume::{ArtifactName, Fingerprint, VersionId},
 };
@@ -25,11 +26,28 @@ pub struct KnownVersion {
 /// Histories of the artifacts that a job touched, newest first.
 pub type KnownVersions = BTreeMap<ArtifactName, Vec<KnownVersion>>;
 
-/// The artifacts whose current copies the steps of a job changed.
+/// What a job left in the trash.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InTrash {
+    /// On any volume of the artifact's home.
+    pub versions: BTreeSet<(ArtifactName, VersionId)>,
+    pub backups: BTreeSet<BackupId>,
+}
+
+/// What an undo is planned with, beside the survey.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    pub histories: KnownVersions,
+    pub trash: InTrash,
+}
+
+/// The artifacts whose current copies or histories the steps of a job changed.
 pub fn touched<'a>(steps: impl Iterator<Item = &'a Step>) -> BTreeSet<ArtifactName> {
     steps
         .filter_map(|step| match step {
-            Step::Put { name, .. } | Step::Remove { name, .. } => Some(name.clone()),
+            Step::Put { name, .. }
+            | Step::Remove { name, .. }
+            | Step::TrashVersions { name, .. } => Some(name.clone()),
             _ => None,
         })
         .collect()
@@ -41,16 +59,18 @@ pub fn undo<'a>(
     store: &str,
     job: &str,
     done: impl Iterator<Item = &'a Step>,
-    histories: &KnownVersions,
+    known: &Known,
     home_of: impl Fn(&ArtifactName) -> usize,
     now: DateTime<Utc>,
 ) -> Plan {
     let mut draft = Draft {
         survey,
-        histories,
+        known,
+        job,
         steps: Vec::new(),
         summary: Summary::default(),
         needs: vec![0; survey.volumes.len()],
+        returned: (0, 0),
     };
     let mut copies = 0u64;
     for step in done {
@@ -70,20 +90,18 @@ pub fn undo<'a>(
             }
             Step::Remove { name, expect } => draft.back(name, None, expect, home_of(name)),
             Step::Copy { .. } => copies += 1,
-            Step::RetireBackup { id, .. } => draft
-                .summary
-                .skipped
-                .push(format!("backup {id}: maifdeck backup undelete {id}")),
-            Step::TrashVersions { name, ids, .. } => draft.summary.skipped.push(format!(
-                "{name}: {} of its versions are in the trash of job {job}",
-                ids.len()
-            )),
+            Step::RetireBackup { id, .. } => draft.backup_back(*id),
+            Step::TrashVersions { name, ids, .. } => {
+                draft.versions_back(name, ids, home_of(name));
+            }
             Step::Version { .. }
             | Step::Move { .. }
             | Step::Admit { .. }
             | Step::Layout { .. }
             | Step::Mark { .. }
             | Step::Seal
+            | Step::ReturnVersions { .. }
+            | Step::ReturnBackup { .. }
             | Step::FreeTrash { .. } => {}
         }
     }
@@ -91,6 +109,15 @@ pub fn undo<'a>(
         draft.summary.skipped.push(format!(
             "{copies} copies were made equal to the right one; what they replaced is in the trash"
         ));
+    }
+    for (count, what) in [
+        (draft.returned.0, "versions"),
+        (draft.returned.1, "backups"),
+    ] {
+        if count > 0 {
+            let note = format!("from the trash come back: {count} {what}");
+            draft.summary.notes.push(note);
+        }
     }
     draft.summary.space = SpaceNeed::of(survey, &draft.needs);
     let intent = Intent::Undo {
@@ -101,10 +128,13 @@ pub fn undo<'a>(
 
 struct Draft<'a> {
     survey: &'a Survey,
-    histories: &'a KnownVersions,
+    known: &'a Known,
+    job: &'a str,
     steps: Vec<Step>,
     summary: Summary,
     needs: Vec<u64>,
+    /// Versions and backups that come back from the trash.
+    returned: (u64, u64),
 }
 
 impl Draft<'_> {
@@ -149,6 +179,7 @@ impl Draft<'_> {
             return;
         };
         let known = self
+            .known
             .histories
             .get(name)
             .and_then(|versions| versions.iter().find(|v| v.fingerprint == before));
@@ -184,6 +215,56 @@ impl Draft<'_> {
             check: before.check,
             expect,
         });
+    }
+
+    /// Versions that were pruned: those that are still in the trash.
+    fn versions_back(&mut self, name: &ArtifactName, ids: &[VersionId], home: usize) {
+        let mut volumes = self.survey.volumes.iter();
+        let away = volumes.find(|volume| {
+            usize::from(volume.partition) == home
+                && !matches!(volume.state, VolumeState::Ok | VolumeState::Joining)
+        });
+        if let Some(volume) = away {
+            let (label, state) = (&volume.label, volume.state.word());
+            let why = format!("{name}: {label} is {state}; its trash is out of reach");
+            self.summary.skipped.push(why);
+            return;
+        }
+        let row = self.survey.find(name);
+        let there = row.map(|row| self.survey.history(row)).unwrap_or_default();
+        let waits = |id: &&VersionId| self.known.trash.versions.contains(&(name.clone(), **id));
+        let (back, others): (Vec<VersionId>, Vec<VersionId>) =
+            ids.iter().partition(|id| waits(id));
+        for id in others {
+            if there.iter().any(|version| version.id == id) {
+                self.summary.same += 1;
+            } else {
+                let why = format!("version {id} of {name} was freed from the trash");
+                self.summary.skipped.push(why);
+            }
+        }
+        if !back.is_empty() {
+            self.returned.0 += back.len() as u64;
+            self.steps.push(Step::ReturnVersions {
+                name: name.clone(),
+                ids: back,
+                job: self.job.to_owned(),
+            });
+        }
+    }
+
+    /// A backup that was retired, when it is still in the trash.
+    fn backup_back(&mut self, id: BackupId) {
+        if self.known.trash.backups.contains(&id) {
+            self.returned.1 += 1;
+            self.steps.push(Step::ReturnBackup {
+                id,
+                job: self.job.to_owned(),
+            });
+        } else {
+            let why = format!("backup {id} is not in the trash any more");
+            self.summary.skipped.push(why);
+        }
     }
 
     fn expect(&self, artifact: Option<&ArtifactView>, home: usize) -> Expectations {

@@ -16,8 +16,8 @@ use crate::{
     backup::{self, BackupId, BackupState, BackupView, manifest},
     journal,
     plan::{
-        self, Choice, KnownVersion, KnownVersions, Plan, RestoreChoice, RestoreMode, Source,
-        VersionFacts,
+        self, Choice, InTrash, Known, KnownVersion, KnownVersions, Plan, RestoreChoice,
+        RestoreMode, Source, VersionFacts,
     },
     progress::Task,
     report,
@@ -205,16 +205,39 @@ pub fn undo(store: &Store, id: &str) -> Result<Plan, StoreError> {
     };
     let names: Vec<ArtifactName> = plan::touched(done()).into_iter().collect();
     let survey = look(store, names.clone())?;
-    let histories = known_versions(store, &survey, &names);
+    let known = Known {
+        histories: known_versions(store, &survey, &names),
+        trash: in_trash(store, &view.id)?,
+    };
     Ok(plan::undo(
         &survey,
         store.id().unwrap_or_default(),
         &view.id,
         done(),
-        &histories,
+        &known,
         |name| store.home(name),
         store.clock().now(),
     ))
+}
+
+/// What a job left in the trash of the volumes that can be read, and of the backups.
+fn in_trash(store: &Store, job: &str) -> Result<InTrash, StoreError> {
+    let mut found = InTrash::default();
+    for slot in store.slots().iter().filter(|slot| slot.state.is_readable()) {
+        let owned = job.to_owned();
+        let waiting = slot.volume.run(Lane::Bulk, move |dir, pulse| {
+            dir.versions_in_trash(&owned, pulse)
+        })?;
+        // What lies on a volume that is not its home any more has been moved since.
+        let at_home = |(name, _): &(ArtifactName, VersionId)| store.home(name) == slot.partition;
+        found.versions.extend(waiting.into_iter().filter(at_home));
+    }
+    if let Some(config) = &store.config().backup {
+        found.backups = backup::trash::retired_by(&config.directory, job)?
+            .into_iter()
+            .collect();
+    }
+    Ok(found)
 }
 
 /// What the versions of these artifacts hold.

@@ -148,6 +148,11 @@ pub fn step(step: &Step) -> String {
         Step::RetireBackup { id, bytes } => {
             format!("retire   backup {id}  {}", size(*bytes))
         }
+        Step::ReturnVersions { name, ids, .. } => {
+            let count = plural(ids.len() as u64, "version", "versions");
+            format!("return   {name}  {count}")
+        }
+        Step::ReturnBackup { id, .. } => format!("return   backup {id}"),
         Step::Admit { volume, .. } => format!("admit    {volume}  (leaves joining)"),
         Step::Mark {
             volume, directory, ..

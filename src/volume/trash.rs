@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     dir::{Dir, sync_directory},
     error::{At, VolumeError},
+    fault,
     history::HistoryFile,
     name::ArtifactName,
+    version::{self, VersionId, VersionKind},
     worker::Pulse,
 };
 
@@ -145,6 +147,49 @@ impl Dir {
         }
         self.forget(name, file);
         sync_directory(to.parent().unwrap_or(&to))
+    }
+
+    /// The copies of versions that a job put into the trash.
+    pub fn versions_in_trash(
+        &self,
+        job: &str,
+        pulse: &Pulse,
+    ) -> Result<Vec<(ArtifactName, VersionId)>, VolumeError> {
+        let directory = self.own("trash").join(job);
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).at("list", &directory),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let file_name = entry.at("list", &directory)?.file_name();
+            if let Some((name, id, VersionKind::Copy)) = version::parse_file_name(&file_name) {
+                found.push((name, id));
+            }
+            pulse.beat();
+        }
+        Ok(found)
+    }
+
+    /// Puts a version back into its history from the trash of `job`; durable after
+    /// [`Dir::sync_versions`]. `false`: it is not in the trash.
+    pub fn version_from_trash(
+        &self,
+        name: &ArtifactName,
+        id: VersionId,
+        job: &str,
+    ) -> Result<bool, VolumeError> {
+        let file_name = version::file_name(name, id, VersionKind::Copy);
+        let from = self.own("trash").join(job).join(file_name);
+        if fs::symlink_metadata(&from).is_err() {
+            return Ok(false);
+        }
+        fault::point("versions.return").at("bring back", &from)?;
+        let kind = VersionKind::Copy;
+        self.publish_version(&from, name, HistoryFile { id, kind })?;
+        fault::point("versions.returned").at("bring back", &from)?;
+        Ok(true)
     }
 
     /// A free path in the trash of a job: what it holds already under this name stays.
