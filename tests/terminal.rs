@@ -6,7 +6,10 @@
 mod session;
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use session::Session;
 use support::Fixture;

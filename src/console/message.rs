@@ -16,6 +16,7 @@ use crate::{
     backup::BackupView,
     journal::JobView,
     plan::{Intent, Plan},
+    report::log::Line,
     store::lease::{Epoch, LeaseView},
     volume::{ArtifactName, VersionId},
 };
@@ -44,6 +45,7 @@ pub enum Message {
     Agents(Arc<Table>, Agents),
     Backups(Result<Vec<BackupView>, String>),
     Jobs(Vec<JobView>),
+    Log(String, Result<Vec<Line>, String>),
     Lease(LeaseView),
     Surroundings(Result<Surroundings, String>),
     /// The lease was taken over, or why not.
@@ -75,6 +77,9 @@ pub enum Command {
     Agents,
     Backups,
     Jobs,
+    /// Jobs, and single changes between them.
+    Audit,
+    Log(String),
     Lease,
     Surroundings,
     TakeOver(Ticket, Option<Epoch>),

@@ -4,6 +4,7 @@
 mod candidate;
 pub mod findings;
 pub mod json;
+pub mod log;
 pub mod number;
 pub mod plan;
 pub mod reason;

@@ -20,8 +20,9 @@ use crate::{
     journal::{JobList, JobView},
     plan::{Intent, Plan},
     planner,
+    report::{self, log::Line},
     store::{
-        Access, Store, StoreError,
+        Access, Store, StoreError, audit,
         cache::Cache,
         config::Role,
         held,
@@ -128,6 +129,18 @@ impl Backend for Live {
         jobs.extend(lock(&self.unjournalled).iter().cloned());
         jobs.sort_by(|a, b| b.id.cmp(&a.id));
         jobs
+    }
+
+    fn changes(&self) -> Vec<JobView> {
+        let changes = audit::recent(&self.current());
+        changes.into_iter().map(report::log::single).collect()
+    }
+
+    fn log(&self, id: &str) -> Result<Vec<Line>, String> {
+        if lock(&self.unjournalled).iter().any(|job| job.id == id) {
+            return Ok(Vec::new());
+        }
+        report::log::log(&self.current(), id).map_err(|error| words(&error))
     }
 
     fn history(&self, name: &ArtifactName) -> Result<Vec<HistoryEntry>, String> {

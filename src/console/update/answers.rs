@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::events;
 use crate::console::{
-    app::{App, Cursor, History, Running},
+    actions,
+    app::{App, Cursor, History, Log, Running},
     backend::{ApplyError, RunningJob},
     keymap::Pane,
     message::{Command, Message, Ticket},
@@ -54,6 +55,15 @@ pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
                 app.pending.history = Some(name.clone());
                 return vec![Command::History(name)];
             }
+        }
+        Message::Log(id, lines) => {
+            app.pending.log = false;
+            let job = app.data.jobs.iter().find(|job| job.id == id);
+            app.data.log = job.map(|job| Log {
+                upto: (job.state, job.steps_done),
+                id,
+                lines,
+            });
         }
         Message::Lease(lease) => return leased(app, lease),
         Message::Surroundings(found) => {
@@ -228,5 +238,5 @@ pub(super) fn started(app: &mut App, job: RunningJob) -> Vec<Command> {
     }
     app.running.push(Running::new(job));
     app.pending.jobs = true;
-    vec![Command::Jobs]
+    vec![actions::jobs_asked(app)]
 }
