@@ -23,6 +23,7 @@ use maifdeck::{
         Access, Config, Store,
         commit::{Condition, PutRequest},
         grid,
+        lease::Keeper,
         prepare::{Input, Prepared, prepare},
     },
     survey::{self, Scope, Survey},
@@ -44,6 +45,7 @@ fn main() {
     let prepared = timed("make and sign", || made(&store, count, 0));
     timed("put, in batches", || put(&store, &names, &prepared));
     one_by_one(&store, &names);
+    leases(root);
 
     let quick = timed("survey, quick", || look(&store, Level::Quick, None));
     timed("survey again, nothing changed", || {
@@ -104,8 +106,14 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
 }
 
 fn store(root: &Path) -> Store {
-    let text = "[[partition]]\nname = \"p1\"\nreplicas = [\"a\", \"b\", \"c\"]\n[backup]\ndirectory = \"backups\"\n";
-    let config = Config::parse(text, &root.join("maifdeck.toml"), root).unwrap();
+    store_with(root, false)
+}
+
+fn store_with(root: &Path, leases: bool) -> Store {
+    let text = format!(
+        "[leader]\nenabled = {leases}\n[[partition]]\nname = \"p1\"\nreplicas = [\"a\", \"b\", \"c\"]\n[backup]\ndirectory = \"backups\"\n"
+    );
+    let config = Config::parse(&text, &root.join("maifdeck.toml"), root).unwrap();
     let clock = SystemClock::shared();
     grid::mark_all(&config, &clock).unwrap();
     Store::open(Arc::new(config), clock, Access::Write)
@@ -152,6 +160,41 @@ fn one_by_one(store: &Store, names: &[ArtifactName]) {
             store.put(request(name, prepared)).unwrap();
         }
     });
+}
+
+/// What leases cost one change: under a lease that is held, and when each takes its own. Median of
+/// many, in turns, so that the disk's moods meet all alike.
+fn leases(root: &Path) {
+    let [without, held, own] = ["without", "held", "own"].map(|name| {
+        let root = root.join(name);
+        fs::create_dir(&root).unwrap();
+        store_with(&root, name != "without")
+    });
+    let keeper = Keeper::open(&held, true);
+    while !keeper.status().mine {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let mut took = [Vec::new(), Vec::new(), Vec::new()];
+    for n in 0..300 {
+        let name = ArtifactName::new(&format!("artifact-{n}")).unwrap();
+        let prepared = made(&without, 1, n);
+        let prepared = prepared.first().unwrap();
+        for (store, took) in [&without, &held, &own].into_iter().zip(&mut took) {
+            let began = Instant::now();
+            store.put(request(&name, prepared)).unwrap();
+            took.push(began.elapsed());
+        }
+    }
+    let [without, held, own] = took.map(|mut took| {
+        took.sort();
+        took.get(took.len() / 2).unwrap().as_secs_f64() * 1000.0
+    });
+    println!(
+        "{without:8.2} ms  a put without leases; {held:.2} ms ({:.2} ×) under a held one, \
+         {own:.2} ms ({:.2} ×) with one of its own",
+        held / without,
+        own / without
+    );
 }
 
 fn look(store: &Store, level: Level, previous: Option<&Survey>) -> Survey {

@@ -2,7 +2,7 @@
 //! [`Clock`], so that tests and the demo can hold it still or let weeks pass.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicI64, Ordering},
 };
 
@@ -16,7 +16,8 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
 /// A clock that several owners share.
 pub type SharedClock = Arc<dyn Clock>;
 
-/// The operating system's clock.
+/// The operating system's clock. A development build moves it by `$MAIFDECK_CLOCK_SKEW` seconds, so
+/// that tests can run hosts whose clocks disagree.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -28,7 +29,16 @@ impl SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        static SKEW: OnceLock<chrono::Duration> = OnceLock::new();
+        if !cfg!(debug_assertions) {
+            return Utc::now();
+        }
+        let skew = SKEW.get_or_init(|| {
+            let seconds = std::env::var("MAIFDECK_CLOCK_SKEW");
+            let seconds = seconds.ok().and_then(|seconds| seconds.parse().ok());
+            chrono::Duration::seconds(seconds.unwrap_or(0))
+        });
+        Utc::now() + *skew
     }
 }
 

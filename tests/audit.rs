@@ -75,3 +75,50 @@ fn the_audit_is_the_union_over_volumes_and_a_failure_to_write_it_fails_nothing()
     f.run(&["replicas", "repair", "--yes"]).code.unwrap();
     f.run(&["put", "doc", "--text", "three"]).exits(0);
 }
+
+/// What the console shows of it.
+#[test]
+fn the_log_of_a_job_tells_who_what_and_how_it_ended() {
+    use maifdeck::{
+        clock::SystemClock,
+        console::{backend::Backend, live::Live},
+        store::{Access, Config, Store},
+    };
+    let f = Fixture::empty();
+    f.run(&["init", "--leases", "--partition", "p1=a,b,c"])
+        .exits(0);
+    f.configure("leader", "ttl = \"500ms\"");
+    for name in ["one", "two"] {
+        f.run(&["put", name, "--text", "x"]).exits(0);
+        fs::remove_file(f.path(&format!("b/{name}.maif"))).unwrap();
+    }
+    f.command(&["replicas", "repair", "--yes"])
+        .env("USER", "ada")
+        .env("MAIFDECK_HOST", "ops-1")
+        .env("MAIFDECK_FAULT", "apply.batch-done=kill")
+        .output()
+        .unwrap();
+    let id = f.run(&["jobs", "--json"]).json()["jobs"][0]["id"].clone();
+    let id = id.as_str().unwrap();
+    f.run(&["jobs", "resume", id]).exits(0);
+    let config = Config::read(&f.path("maifdeck.toml")).unwrap();
+    let store = Store::open(config.into(), SystemClock::shared(), Access::ReadOnly);
+    let live = Live::new(store, "maifdeck.toml".to_owned());
+    let log = live.log(id).unwrap();
+    let words: Vec<&str> = log.iter().map(|line| &*line.words).collect();
+    assert!(words[0].starts_with("done, "), "{words:?}");
+    assert!(
+        words[1].contains("copy     ") && words[1].ends_with("was so already"),
+        "{words:?}"
+    );
+    assert!(words[3].starts_with("resumed by "), "{words:?}");
+    let last = words.last().unwrap();
+    assert!(last.starts_with("begun by ada@ops-1, pid ") && last.contains("epoch 3, 2 steps"));
+    let shown = f.run(&["jobs", "show", id]).exits(0).text();
+    assert!(shown.contains("begun by ada@ops-1"), "{shown}");
+    // Single changes, newest first.
+    let changes = live.changes();
+    let titles: Vec<&str> = changes.iter().map(|change| &*change.title).collect();
+    assert_eq!(titles, ["put two, generation 1", "put one, generation 1"]);
+    assert_eq!(changes[0].actor.epoch, Some(2));
+}

@@ -8,6 +8,8 @@
     clippy::panic
 )]
 
+#[path = "console/audit.rs"]
+mod audit;
 #[path = "console/cluster.rs"]
 mod cluster;
 #[path = "console/confirm.rs"]

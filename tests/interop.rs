@@ -145,8 +145,8 @@ print('ready', flush=True)
 /// One increment after another, each under the lock: by a sketch, which saves in place, or by
 /// `maifdeck put` inside `maifdeck lock`. Prints what it replaced.
 const INCREMENT: &str = r"
-import fcntl, json, os, random, subprocess, sys
-us, store, scratch, kind, rounds = sys.argv[1:6]
+import fcntl, json, os, random, subprocess, sys, time
+us, store, scratch, kind, seconds = sys.argv[1:6]
 names = sys.argv[6:]
 def run(*arguments, cwd=store):
     return subprocess.run([us, *arguments], cwd=cwd, check=True, stdout=subprocess.PIPE).stdout
@@ -160,7 +160,8 @@ if kind == 'inside':
     sys.exit()
 print('ready', flush=True)
 sys.stdin.readline()
-for n in range(int(rounds)):
+until = time.monotonic() + float(seconds)
+while time.monotonic() < until:
     name = random.choice(names)
     if kind == 'ours':
         sys.stdout.flush()
@@ -180,15 +181,16 @@ for n in range(int(rounds)):
 
 #[test]
 fn increments_of_eight_processes_under_the_lock_lose_nothing() {
-    const ROUNDS: usize = 5;
+    // `MAIFDECK_SECONDS=20` for more of it.
+    let seconds = std::env::var("MAIFDECK_SECONDS").unwrap_or_else(|_| "6".to_owned());
     let f = Fixture::grid(1, 1);
-    let names = ["n1", "n2", "n3"];
-    for name in names {
+    let names: Vec<String> = (1..=20).map(|n| format!("n{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for name in &names {
         f.run(&["put", name, "--text", "0"]).exits(0);
     }
     fs::write(f.path("increment.py"), INCREMENT).unwrap();
     let us = env!("CARGO_BIN_EXE_maifdeck");
-    let rounds = ROUNDS.to_string();
     let scratch: Vec<Fixture> = (0..4).map(|_| Fixture::grid(1, 1)).collect();
     let mut workers = Vec::new();
     for n in 0..8 {
@@ -198,18 +200,21 @@ fn increments_of_eight_processes_under_the_lock_lose_nothing() {
         };
         let store = f.path("");
         let mut arguments = vec![us, store.to_str().unwrap(), place.to_str().unwrap()];
-        arguments.extend([kind, &rounds]);
-        arguments.extend(names);
+        arguments.extend([kind, &seconds]);
+        arguments.extend(&names);
         workers.push(python(INCREMENT, &arguments));
     }
     for worker in &mut workers {
         worker.stdin.take().unwrap().write_all(b"go\n").unwrap();
     }
     // What a reader without a lock is given is whole, whoever is saving.
-    while workers.iter_mut().any(|w| w.try_wait().unwrap().is_none()) {
-        let out = f.path("out");
-        f.run(&["get", "n1", "-o", out.to_str().unwrap()]).exits(0);
+    let out = f.path("out");
+    for name in names.iter().cycle() {
+        f.run(&["get", name, "-o", out.to_str().unwrap()]).exits(0);
         f.run(&["verify", out.to_str().unwrap()]).exits(0);
+        if workers.iter_mut().all(|w| w.try_wait().unwrap().is_some()) {
+            break;
+        }
     }
     let mut replaced: Vec<(bool, String, u64)> = Vec::new();
     for worker in workers {
@@ -223,7 +228,12 @@ fn increments_of_eight_processes_under_the_lock_lose_nothing() {
             replaced.push((kind == "ours", name.to_owned(), old.parse().unwrap()));
         }
     }
-    assert_eq!(replaced.len(), 8 * ROUNDS);
+    let made_by_us = replaced.iter().filter(|(ours, ..)| *ours).count();
+    println!(
+        "{made_by_us} increments of ours, {} of theirs",
+        replaced.len() - made_by_us
+    );
+    assert!(made_by_us >= 4 && replaced.len() - made_by_us >= 4);
     let text = |arguments: &[&str]| -> u64 {
         let run = f.run(arguments).exits(0).json();
         run["texts"][0].as_str().unwrap().parse().unwrap()

@@ -306,6 +306,78 @@ fn a_killed_leader_is_overtaken_after_its_ttl() {
     );
 }
 
+/// A command on a host whose wall clock is so many days off.
+fn skewed(f: &Fixture, host: &str, days: i64, arguments: &[&str]) -> Command {
+    let mut command = on(f, host, arguments);
+    command.env("MAIFDECK_CLOCK_SKEW", (days * 86_400).to_string());
+    command
+}
+
+#[test]
+fn wall_clocks_that_are_days_apart_change_nothing() {
+    let f = leased(1, "600ms");
+    let put = |host, days, text: &str| -> Run {
+        let arguments = ["put", "doc", "--text", text, "--json"];
+        let output = skewed(&f, host, days, &arguments).output().unwrap();
+        Run::from(output).exits(0)
+    };
+    put("past", -3, "1");
+    put("future", 3, "2");
+    put("past", -3, "3");
+    // Versions are in the order of the commits, whatever the hosts think the time is.
+    let history = run(&f, "ops-1", &["versions", "doc", "--json"])
+        .exits(0)
+        .json();
+    let texts: Vec<String> = history["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|version| {
+            let id = version["id"].as_str().unwrap();
+            let found = run(
+                &f,
+                "ops-1",
+                &["inspect", "doc", "--version", id, "--text", "--json"],
+            );
+            found.exits(0).json()["texts"][0]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(texts, ["2", "1"]);
+    let now = run(&f, "ops-1", &["inspect", "doc", "--text", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(now["texts"][0], "3");
+
+    // A dead leader is overtaken after its TTL and not before, by whichever clock.
+    for (dead, heir, days) in [("past", "future", 3), ("future", "past", -3)] {
+        let mut child = skewed(
+            &f,
+            dead,
+            -days,
+            &["lease", "hold", "--", "sh", "-c", "echo; read x"],
+        )
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        // It lives: nobody takes it.
+        let refused = skewed(&f, heir, days, &["put", "doc", "--text", "x"]);
+        Run::from({ refused }.output().unwrap()).exits(3);
+        let before = status(&f, "ops-1", &[]);
+        signal(&child, rustix::process::Signal::KILL);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let began = Instant::now();
+        put(heir, days, "x");
+        assert!(began.elapsed() >= Duration::from_millis(600));
+        let after = status(&f, "ops-1", &[]);
+        assert!(after["epoch"].as_u64() > before["epoch"].as_u64());
+    }
+}
+
 #[test]
 fn of_hosts_that_start_at_once_each_epoch_has_one_leader() {
     let f = leased(1, "5s");

@@ -486,9 +486,13 @@ impl<'a> World<'a> {
             Ok(plan) => {
                 let job = self.run(&store, &plan);
                 self.log.push(format!("{:?} {:?}", job.state, job.errors));
-                for artifact in self.artifacts.values_mut() {
+                let after = self.open(dice);
+                let place = |store: &Store, name| store.partitions()[store.home(name)].name.clone();
+                for (name, artifact) in &mut self.artifacts {
                     // A sketch's save moves like any other copy.
-                    artifact.outside = None;
+                    if place(&store, name) != place(&after, name) {
+                        artifact.outside = None;
+                    }
                 }
             }
             // The last partition that takes artifacts, or volumes of an older layout.

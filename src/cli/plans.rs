@@ -317,6 +317,13 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
         Some(JobsCommand::Show { id }) => {
             let job = read::find(&store, id)?.view();
             print_job(context, &job);
+            if !context.output.is_json() {
+                for line in report::log::log(&store, id)?.iter().rev() {
+                    let at = line.at.map_or_else(String::new, report::stamp::rfc3339);
+                    let words = crate::volume::name::escape(line.words.as_bytes());
+                    context.output.line(&format!("  {at:<20}  {words}"));
+                }
+            }
             Ok(Exit::DONE)
         }
         Some(JobsCommand::Resume { id }) => {

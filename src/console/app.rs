@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     backup::BackupView,
-    journal::JobView,
-    report::{self, Zone},
+    journal::{JobState, JobView},
+    report::{self, Zone, log::LogLine},
     store::lease::LeaseView,
     survey::{ArtifactView, Finding, FindingKind, Severity, Survey},
     volume::ArtifactName,
@@ -98,6 +98,15 @@ pub struct History {
     pub entries: Result<Vec<HistoryEntry>, String>,
 }
 
+/// The log that is shown in Jobs.
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub id: String,
+    pub lines: Result<Vec<LogLine>, String>,
+    /// How far the job was then.
+    pub upto: (JobState, u64),
+}
+
 /// A word to the operator that steals nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -133,7 +142,9 @@ pub struct Data {
     pub severities: [usize; 3],
     /// Newest first.
     pub backups: Option<Result<Vec<BackupView>, String>>,
+    /// Newest first; with single changes where they are asked for.
     pub jobs: Vec<JobView>,
+    pub log: Option<Log>,
     pub history: Option<History>,
     /// Who may write, as it was last seen.
     pub lease: Option<LeaseView>,
@@ -148,6 +159,7 @@ pub struct Pending {
     pub backups: bool,
     pub agents: bool,
     pub jobs: bool,
+    pub log: bool,
     pub lease: bool,
     pub surroundings: bool,
     pub history: Option<ArtifactName>,
@@ -180,6 +192,8 @@ pub struct App {
     pub data: Data,
     pub pending: Pending,
     pub running: Vec<Running>,
+    /// Jobs shows single changes too.
+    pub audit: bool,
     pub dialog: Option<Dialog>,
     /// The answer to the last key.
     pub notice: Option<Notice>,
@@ -210,6 +224,7 @@ impl App {
             data: Data::default(),
             pending: Pending::default(),
             running: Vec::new(),
+            audit: false,
             dialog: None,
             notice: None,
             events: VecDeque::new(),
@@ -345,6 +360,24 @@ impl App {
 
     pub fn selected_job(&self) -> Option<&JobView> {
         self.data.jobs.get(self.place().list.selected)
+    }
+
+    /// The log of the selected job, newest line first.
+    pub fn shown_log(&self) -> &[LogLine] {
+        let id = self.selected_job().map(|job| &job.id);
+        match &self.data.log {
+            Some(log) if Some(&log.id) == id => log.lines.as_deref().unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    /// Whether the selected job went on since its log was read.
+    pub fn log_is_stale(&self) -> bool {
+        self.selected_job().is_some_and(|job| {
+            let now = (&job.id, (job.state, job.steps_done));
+            let log = self.data.log.as_ref();
+            !report::log::is_single(job) && log.map(|log| (&log.id, log.upto)) != Some(now)
+        })
     }
 
     /// The history beside the list, when it is that of the selected artifact.

@@ -14,7 +14,7 @@ use crate::{
     maif::Digest,
     plan::{Intent, Plan},
     progress::Task,
-    report::Line,
+    report::{Line, log::LogLine},
     store::{
         Policy,
         cache::Usage,
@@ -253,6 +253,16 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Running, finished and interrupted; newest first.
     fn jobs(&self) -> Vec<JobView>;
+
+    /// Single changes, made by no job; newest first, the last few hundred.
+    fn changes(&self) -> Vec<JobView> {
+        Vec::new()
+    }
+
+    /// What a job did, newest first; nothing for work that keeps no journal.
+    fn log(&self, _id: &str) -> Result<Vec<LogLine>, String> {
+        Ok(Vec::new())
+    }
 
     /// Newest first: the current copy, then what replaced what, merged with what backups hold.
     fn history(&self, name: &ArtifactName) -> Result<Vec<HistoryEntry>, String>;

@@ -26,6 +26,16 @@ pub fn execute(
         }
         Command::Backups => Message::Backups(backend.backups()),
         Command::Jobs => Message::Jobs(backend.jobs()),
+        Command::Audit => {
+            let mut jobs = backend.jobs();
+            jobs.extend(backend.changes());
+            jobs.sort_by_key(|job| std::cmp::Reverse(job.started));
+            Message::Jobs(jobs)
+        }
+        Command::Log(id) => {
+            let lines = backend.log(&id);
+            Message::Log(id, lines)
+        }
         Command::Lease => Message::Lease(backend.lease()),
         Command::Surroundings => Message::Surroundings(backend.surroundings()),
         Command::TakeOver(ticket, from) => Message::TookOver(ticket, backend.take_over(from)),

@@ -17,7 +17,7 @@ use crate::{
     backup::{BackupId, BackupView},
     journal::JobView,
     plan::{Intent, Plan},
-    report::Line,
+    report::{Line, log::LogLine},
     store::lease::{Epoch, LeaseView},
     survey::StateId,
     volume::ArtifactName,
@@ -47,6 +47,7 @@ pub enum Message {
     Agents(Arc<Table>, Agents),
     Backups(Result<Vec<BackupView>, String>),
     Jobs(Vec<JobView>),
+    Log(String, Result<Vec<LogLine>, String>),
     Lease(LeaseView),
     Surroundings(Result<Surroundings, String>),
     /// The lease was taken over, or why not.
@@ -82,6 +83,9 @@ pub enum Command {
     Agents,
     Backups,
     Jobs,
+    /// Jobs, and single changes between them.
+    Audit,
+    Log(String),
     Lease,
     Surroundings,
     TakeOver(Ticket, Option<Epoch>),

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 
 use super::model::{Actor, End, Event, Header, JobState, JobView, Outcome};
 use crate::{
-    store::{Store, StoreError},
+    store::{Slot, Store, StoreError},
     volume::{At, Lane, VolumeError},
 };
 
@@ -300,6 +300,30 @@ pub fn records(store: &Store) -> Vec<Record> {
 
 /// One job; the id may be shortened as long as it is unique.
 pub fn find(store: &Store, id: &str) -> Result<Record, StoreError> {
+    let (slot, path) = locate(store, id)?;
+    let record = slot.volume.run(Lane::Short, move |_, _| read(&path))?;
+    record.ok_or_else(|| not_found(id))
+}
+
+/// Every line of a job's journal, oldest first.
+pub fn events(store: &Store, id: &str) -> Result<Vec<Event>, StoreError> {
+    let (slot, path) = locate(store, id)?;
+    Ok(slot.volume.run(Lane::Bulk, move |_, _| {
+        let text = fs::read_to_string(&path).at("read", &path)?;
+        // A line that a crash cut says nothing yet.
+        let lines = text.lines().map(serde_json::from_str);
+        Ok(lines.filter_map(Result::ok).collect())
+    })?)
+}
+
+fn not_found(id: &str) -> StoreError {
+    StoreError::NotFound {
+        kind: "job",
+        what: id.to_owned(),
+    }
+}
+
+fn locate<'a>(store: &'a Store, id: &str) -> Result<(&'a Slot, PathBuf), StoreError> {
     let mut found = Vec::new();
     for slot in store.slots().iter().filter(|slot| slot.is_ours()) {
         let listed = slot
@@ -312,17 +336,9 @@ pub fn find(store: &Store, id: &str) -> Result<Record, StoreError> {
         };
         found.extend(listed.into_iter().filter(fits).map(|path| (slot, path)));
     }
-    let not_found = || StoreError::NotFound {
-        kind: "job",
-        what: id.to_owned(),
-    };
     match found.as_slice() {
-        [] => Err(not_found()),
-        [(slot, path)] => {
-            let path = path.clone();
-            let record = slot.volume.run(Lane::Short, move |_, _| read(&path))?;
-            record.ok_or_else(not_found)
-        }
+        [] => Err(not_found(id)),
+        [(slot, path)] => Ok((*slot, path.clone())),
         _ => Err(StoreError::Usage(format!("{id} is the id of several jobs"))),
     }
 }

@@ -5,6 +5,7 @@ mod candidate;
 pub mod difference;
 pub mod findings;
 pub mod json;
+pub mod log;
 pub mod number;
 pub mod plan;
 pub mod reason;

@@ -7,7 +7,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
     thread,
     time::Duration,
@@ -22,6 +22,9 @@ use crate::volume::{ArtifactName, At, Dir, Lane, VolumeError, lock};
 const FILE: &str = "journal/audit.ndjson";
 /// From this size on a new file is begun.
 const LARGE: u64 = 32 << 20;
+/// So much of the newest file the console reads, and so many changes it shows.
+const TAIL: u64 = 128 << 10;
+const SHOWN: usize = 300;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -169,20 +172,59 @@ pub fn read(store: &Store) -> Vec<Entry> {
         .collect()
 }
 
+/// The newest changes, newest first. What was noted long ago is not read for it.
+pub fn recent(store: &Store) -> Vec<Entry> {
+    let pending: Vec<_> = store
+        .slots()
+        .iter()
+        .filter(|slot| slot.state.is_readable())
+        .map(|slot| {
+            slot.volume
+                .start(Lane::Short, |dir, _| tail(&dir.own(FILE)))
+        })
+        .collect();
+    let mut changes: Vec<Entry> = pending
+        .into_iter()
+        .filter_map(|pending| pending.wait().ok())
+        .flatten()
+        .collect();
+    changes.sort_by_key(|change| std::cmp::Reverse(change.at));
+    changes.truncate(SHOWN);
+    changes
+}
+
+/// The entries at the end of a file.
+fn tail(path: &Path) -> Result<Vec<Entry>, VolumeError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).at("open", path),
+    };
+    let size = file.metadata().at("read", path)?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))
+        .at("read", path)?;
+    let mut text = Vec::new();
+    file.take(TAIL).read_to_end(&mut text).at("read", path)?;
+    Ok(entries(&text))
+}
+
+/// A line that a crash, or the beginning of a tail, cut says nothing.
+fn entries(text: &[u8]) -> Vec<Entry> {
+    text.split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect()
+}
+
 fn read_volume(dir: &Dir) -> Result<Vec<Entry>, VolumeError> {
     let directory = dir.own("journal");
-    let mut entries = Vec::new();
+    let mut found = Vec::new();
     for file in fs::read_dir(&directory).at("list", &directory)? {
         let path = file.at("list", &directory)?.path();
         if path.extension().is_none_or(|e| e != "ndjson") {
             continue;
         }
         let text = fs::read(&path).at("read", &path)?;
-        // A line that a crash cut says nothing.
-        entries.extend(
-            text.split(|byte| *byte == b'\n')
-                .filter_map(|line| serde_json::from_slice::<Entry>(line).ok()),
-        );
+        found.extend(entries(&text));
     }
-    Ok(entries)
+    Ok(found)
 }

@@ -20,9 +20,9 @@ use maifdeck::{
     maif::Digest,
     plan::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary},
     progress::Task,
-    report::{Line, Tone},
+    report::{self, Line, Tone, log::LogLine},
     store::{
-        Policy,
+        Policy, audit,
         held::HeldLock,
         lease::{Epoch, Holder, LeaseState, LeaseView, Purpose},
     },
@@ -231,6 +231,16 @@ impl Backend for FakeBackend {
 
     fn jobs(&self) -> Vec<JobView> {
         self.jobs.lock().unwrap().clone()
+    }
+
+    fn changes(&self) -> Vec<JobView> {
+        changes(self.shape)
+    }
+
+    fn log(&self, id: &str) -> Result<Vec<LogLine>, String> {
+        let jobs = self.jobs.lock().unwrap();
+        let job = jobs.iter().find(|job| job.id == id);
+        Ok(job.map(log).unwrap_or_default())
     }
 
     fn history(&self, name: &ArtifactName) -> Result<Vec<HistoryEntry>, String> {
@@ -833,6 +843,59 @@ fn backups(shape: Shape) -> Vec<BackupView> {
             }
         })
         .collect()
+}
+
+/// Single changes between the jobs.
+fn changes(shape: Shape) -> Vec<JobView> {
+    let change = |name: &str, minutes: i64, result, problem: Option<&str>| {
+        report::log::single(audit::Entry {
+            at: now() - chrono::Duration::minutes(minutes),
+            user: "ada".to_owned(),
+            host: "ops-2".to_owned(),
+            pid: 88,
+            epoch: Some(6),
+            intent: "put".to_owned(),
+            name: name.to_owned(),
+            generation: Some(4),
+            result,
+            problem: problem.map(ToOwned::to_owned),
+        })
+    };
+    match shape {
+        Shape::Empty | Shape::Unreachable => Vec::new(),
+        Shape::Healthy | Shape::Damaged => vec![
+            change("report-2026-03", 5, audit::Outcome::Done, None),
+            change(
+                "sensor-hall",
+                600,
+                audit::Outcome::Failed,
+                Some("no quorum: p1.2 and p1.3 give no answer"),
+            ),
+        ],
+    }
+}
+
+fn log(job: &JobView) -> Vec<LogLine> {
+    let line = |at, words: String, failed| LogLine { at, words, failed };
+    let ended = job.ended.map(|at| {
+        line(
+            Some(at),
+            format!("{}, 10 MB written", job.state.word()),
+            false,
+        )
+    });
+    let failed = job
+        .errors
+        .iter()
+        .map(|error| line(None, error.clone(), true));
+    let copied = line(
+        None,
+        "copy     training-notes  p1.1 to p1.2  done".to_owned(),
+        false,
+    );
+    let begun = format!("begun by {}, 12 steps", report::log::who(&job.actor));
+    let rest = [copied, line(Some(job.started), begun, false)];
+    ended.into_iter().chain(failed).chain(rest).collect()
 }
 
 fn jobs(shape: Shape) -> Vec<JobView> {

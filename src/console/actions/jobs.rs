@@ -74,3 +74,19 @@ pub(super) fn resume(app: &App) -> Done {
     };
     Ok(vec![Command::Resume(id)])
 }
+
+/// `a`: single changes between the jobs, or jobs alone.
+pub(super) fn audit(app: &mut App) -> Vec<Command> {
+    app.audit = !app.audit;
+    app.pending.jobs = true;
+    vec![jobs_asked(app)]
+}
+
+/// What fills the list.
+pub fn jobs_asked(app: &App) -> Command {
+    if app.audit {
+        Command::Audit
+    } else {
+        Command::Jobs
+    }
+}

@@ -26,6 +26,7 @@ use crate::volume::ArtifactName;
 
 pub use clipboard::sent;
 pub use findings::{finding_action, finding_pane};
+pub use jobs::jobs_asked;
 pub use movement::{go, has_detail};
 pub use plans::{as_of, plan};
 
@@ -112,6 +113,7 @@ fn dispatch(app: &mut App, action: Action) -> Done {
                 super::message::Message::Tick(app.moment),
             ));
         }
+        Action::Audit => return Ok(jobs::audit(app)),
         Action::Help => app.dialog = Some(Dialog::Help(HelpDialog::default())),
         Action::Palette => app.dialog = Some(Dialog::Palette(PaletteDialog::default())),
         Action::Redraw => return Ok(vec![Command::Redraw]),

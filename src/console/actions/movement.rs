@@ -44,7 +44,7 @@ pub(super) fn step(app: &mut App, by: isize) {
                 .shown_history()
                 .and_then(|h| h.entries.as_ref().ok())
                 .map_or(0, Vec::len),
-            _ => app.selected_job().map_or(0, |job| job.errors.len()),
+            _ => app.shown_log().len(),
         };
         app.place_mut().detail.step(by, length);
     } else {

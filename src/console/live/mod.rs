@@ -21,9 +21,9 @@ use crate::{
     journal::{JobList, JobView},
     plan::{Intent, Plan},
     planner,
-    report::Line,
+    report::{self, Line, log::LogLine},
     store::{
-        Access, Policy, Store, StoreError,
+        Access, Policy, Store, StoreError, audit,
         cache::Cache,
         config::Role,
         held,
@@ -139,6 +139,18 @@ impl Backend for Live {
         jobs.extend(lock(&self.unjournalled).iter().cloned());
         jobs.sort_by(|a, b| b.id.cmp(&a.id));
         jobs
+    }
+
+    fn changes(&self) -> Vec<JobView> {
+        let changes = audit::recent(&self.current());
+        changes.into_iter().map(report::log::single).collect()
+    }
+
+    fn log(&self, id: &str) -> Result<Vec<LogLine>, String> {
+        if lock(&self.unjournalled).iter().any(|job| job.id == id) {
+            return Ok(Vec::new());
+        }
+        report::log::log(&self.current(), id).map_err(|error| words(&error))
     }
 
     fn history(&self, name: &ArtifactName) -> Result<Vec<HistoryEntry>, String> {

@@ -1,4 +1,4 @@
-//! What runs and what was done: progress, who, how it ended, the first errors.
+//! What runs and what was done: progress, who, how it ended, the log; with `a` single changes too.
 
 use ratatui::layout::Rect;
 
@@ -14,22 +14,28 @@ use crate::{
         when::age,
     },
     journal::{JobState, JobView},
-    report::{count, duration, number::ratio, percent, size},
+    report::{
+        count, duration,
+        log::{is_single, who},
+        number::ratio,
+        percent, size,
+    },
 };
 
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
     let list = parts.list;
-    headings(
-        canvas,
-        list,
+    let columns: &[_] = if app.audit {
+        &[(2, "result"), (15, "when"), (33, "who"), (52, "what")]
+    } else {
         &[
             (2, "state"),
             (15, "progress"),
             (25, "started"),
             (35, "took"),
             (43, "job"),
-        ],
-    );
+        ]
+    };
+    headings(canvas, list, columns);
     if app.data.jobs.is_empty() {
         empty(canvas, list, "nothing was done yet", Role::Dim);
     }
@@ -49,6 +55,17 @@ fn line(app: &App, canvas: &mut Canvas<'_>, job: &JobView, row: Rect) {
     let paused = running.is_some_and(|r| r.now.paused);
     let word = if paused { "paused" } else { job.state.word() };
     canvas.put(row.x + 2, row.y, 12, word, canvas.theme.job(job.state));
+    let title = text::clean(&job.title);
+    if app.audit {
+        let who = format!("{}@{}", job.actor.user, job.actor.host);
+        let who = text::end(&text::clean(&who), 18, canvas.theme.glyphs.ellipsis);
+        let when = app.settings.zone.minute(job.started);
+        canvas.put(row.x + 15, row.y, 17, &when, Role::Dim);
+        canvas.put(row.x + 33, row.y, 18, &who, Role::Text);
+        let room = row.width.saturating_sub(52);
+        canvas.put(row.x + 52, row.y, room, &title, Role::Text);
+        return;
+    }
     let share = match running {
         Some(running) => running.share(),
         None if job.state == JobState::Done => Some(1.0),
@@ -75,7 +92,7 @@ fn line(app: &App, canvas: &mut Canvas<'_>, job: &JobView, row: Rect) {
         row.x + 43,
         row.y,
         row.width.saturating_sub(43),
-        &text::clean(&job.title),
+        &title,
         Role::Text,
     );
 }
@@ -89,7 +106,13 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, job: &JobView, area: Rect) {
     } else {
         Role::Title
     };
-    canvas.heading(Rect { height: 1, ..area }, &format!("job {}", job.id), role);
+    let single = is_single(job);
+    let heading = if single {
+        "a single change".to_owned()
+    } else {
+        format!("job {}", job.id)
+    };
+    canvas.heading(Rect { height: 1, ..area }, &heading, role);
     let inner = Rect {
         x: area.x + 2,
         y: area.y + 1,
@@ -112,7 +135,9 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, job: &JobView, area: Rect) {
         job.state.word(),
         canvas.theme.job(job.state),
     );
-    y = progress(app, canvas, job, inner, y);
+    if !single {
+        y = progress(app, canvas, job, inner, y);
+    }
     let when = match job.ended {
         Some(ended) => format!(
             "{} {} {}",
@@ -123,29 +148,39 @@ fn detail(app: &App, canvas: &mut Canvas<'_>, job: &JobView, area: Rect) {
         None => zone.full(job.started),
     };
     y = field(canvas, inner, y, "when", &when, Role::Dim);
-    let who = format!(
-        "{}@{}, pid {}{}",
-        text::clean(&job.actor.user),
-        text::clean(&job.actor.host),
-        job.actor.pid,
-        job.plan
-            .as_ref()
-            .map(|plan| format!(", plan {}", plan.chars().take(6).collect::<String>()))
-            .unwrap_or_default()
-    );
+    let plan = job.plan.as_ref().map_or_else(String::new, |plan| {
+        format!(", plan {}", plan.chars().take(6).collect::<String>())
+    });
+    let who = format!("{}{plan}", text::clean(&who(&job.actor)));
     y = field(canvas, inner, y, "who", &who, Role::Dim);
-    for error in job.errors.iter().skip(app.place().detail.selected) {
-        if y >= inner.bottom() {
-            break;
+    log(app, canvas, job, inner, y);
+}
+
+/// What it did, newest first; of work without a journal, what went wrong.
+fn log(app: &App, canvas: &mut Canvas<'_>, job: &JobView, inner: Rect, mut y: u16) {
+    let from = app.place().detail.selected;
+    let lines = app.shown_log();
+    if lines.is_empty() {
+        for error in job.errors.iter().skip(from) {
+            let error = text::clean(error);
+            y = field(canvas, inner, y, "error", &error, Role::Critical);
         }
-        y = field(
-            canvas,
-            inner,
-            y,
-            "error",
-            &text::clean(error),
-            Role::Critical,
-        );
+        return;
+    }
+    let room = usize::from(inner.bottom().saturating_sub(y));
+    for (at, line) in lines.iter().enumerate().skip(from).take(room) {
+        let when = line.at.map(|at| app.settings.zone.format(at, "%H:%M:%S"));
+        let label = match when {
+            Some(when) => when,
+            None if at == from => "log".to_owned(),
+            None => String::new(),
+        };
+        let role = if line.failed {
+            Role::Critical
+        } else {
+            Role::Text
+        };
+        y = field(canvas, inner, y, &label, &text::clean(&line.words), role);
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::events;
 use crate::console::{
-    app::{App, Cursor, History, News, Running},
+    actions,
+    app::{App, Cursor, History, Log, News, Running},
     backend::{ApplyError, RunningJob},
     keymap::Pane,
     message::{Command, Message, Ticket},
@@ -55,6 +56,15 @@ pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
                 return vec![Command::History(name)];
             }
         }
+        Message::Log(id, lines) => {
+            app.pending.log = false;
+            let job = app.data.jobs.iter().find(|job| job.id == id);
+            app.data.log = job.map(|job| Log {
+                upto: (job.state, job.steps_done),
+                id,
+                lines,
+            });
+        }
         Message::Lease(lease) => return leased(app, lease),
         Message::Surroundings(found) => {
             app.pending.surroundings = false;
@@ -68,27 +78,6 @@ pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
                 app.place_of(Pane::Versions).detail = Cursor::default();
             }
             app.data.history = Some(History { name, entries });
-        }
-        Message::Inspected(ticket, found) => {
-            if let Some(Dialog::Inspect(dialog)) = &mut app.dialog
-                && dialog.ticket == ticket
-            {
-                dialog.found = Some(found);
-            }
-        }
-        Message::Compared(ticket, found) => {
-            if let Some(Dialog::Reading(dialog)) = &mut app.dialog
-                && dialog.ticket == ticket
-            {
-                dialog.found = Some(found);
-            }
-        }
-        Message::Contents(ticket, found) => {
-            if let Some(Dialog::Browse(dialog)) = &mut app.dialog
-                && dialog.ticket == ticket
-            {
-                dialog.take(found);
-            }
         }
         Message::Pinned(id, pinned, result) => {
             let done = if pinned { "pinned" } else { "unpinned" };
@@ -113,9 +102,37 @@ pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
         Message::Applied(ticket, result) => return applied(app, ticket, result),
         Message::Started(Ok(job)) => return started(app, job),
         Message::Started(Err(error)) => app.say(Role::Critical, text::clean(&error)),
-        _ => {}
+        other => read(app, other),
     }
     Vec::new()
+}
+
+/// What was asked for by a dialog, when that is still open.
+fn read(app: &mut App, message: Message) {
+    match message {
+        Message::Inspected(ticket, found) => {
+            if let Some(Dialog::Inspect(dialog)) = &mut app.dialog
+                && dialog.ticket == ticket
+            {
+                dialog.found = Some(found);
+            }
+        }
+        Message::Compared(ticket, found) => {
+            if let Some(Dialog::Reading(dialog)) = &mut app.dialog
+                && dialog.ticket == ticket
+            {
+                dialog.found = Some(found);
+            }
+        }
+        Message::Contents(ticket, found) => {
+            if let Some(Dialog::Browse(dialog)) = &mut app.dialog
+                && dialog.ticket == ticket
+            {
+                dialog.take(found);
+            }
+        }
+        _ => {}
+    }
 }
 
 pub(super) fn surveyed(app: &mut App, result: Result<Option<Seen>, String>) -> Vec<Command> {
@@ -254,5 +271,5 @@ pub(super) fn started(app: &mut App, job: RunningJob) -> Vec<Command> {
     }
     app.running.push(Running::new(job));
     app.pending.jobs = true;
-    vec![Command::Jobs]
+    vec![actions::jobs_asked(app)]
 }

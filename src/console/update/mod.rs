@@ -123,6 +123,14 @@ fn settle(app: &mut App, commands: &mut Vec<Command>) {
     if app.pane == Pane::Cluster && app.data.surroundings.is_none() && !app.pending.surroundings {
         commands.extend(tick::look_round(app));
     }
+    if app.pane == Pane::Jobs
+        && app.log_is_stale()
+        && !app.pending.log
+        && let Some(job) = app.selected_job()
+    {
+        commands.push(Command::Log(job.id.clone()));
+        app.pending.log = true;
+    }
     if app.rows().is_some_and(|rows| rows.needs_agents) && !app.pending.agents {
         app.pending.agents = true;
         commands.push(Command::Agents);

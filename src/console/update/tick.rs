@@ -90,7 +90,7 @@ pub(super) fn tick(app: &mut App, moment: Moment) -> Vec<Command> {
         commands.push(Command::Refresh(visible(app)));
         if !app.pending.jobs {
             app.pending.jobs = true;
-            commands.push(Command::Jobs);
+            commands.push(actions::jobs_asked(app));
         }
     }
     // The engine watches the lease by itself; this only asks what it saw.
