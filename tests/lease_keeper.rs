@@ -171,38 +171,6 @@ fn a_console_gives_the_lease_back_when_it_closes() {
     assert_eq!(status["state"], "free");
 }
 
-/// A measurement: `cargo test --release --test lease_keeper -- --ignored`, on a quiet machine.
-#[test]
-#[ignore = "a measurement, for a quiet machine"]
-fn a_put_under_a_held_lease_costs_at_most_15_percent_more() {
-    let stores = [false, true].map(|leases| {
-        let f = Fixture::empty();
-        let mut arguments = vec!["init", "--partition", "p1=a,b,c"];
-        if leases {
-            arguments.push("--leases");
-        }
-        f.run(&arguments).exits(0);
-        let store = open(&f, Access::Write);
-        (f, store)
-    });
-    let keeper = Keeper::open(&stores[1].1, true);
-    until(&keeper, "leads", |k| k.status().mine);
-    let mut took = [Vec::new(), Vec::new()];
-    for n in 0..400 {
-        for ((_, store), took) in stores.iter().zip(&mut took) {
-            let began = Instant::now();
-            put(store, &format!("doc-{n}")).unwrap();
-            took.push(began.elapsed());
-        }
-    }
-    let [without, with] = took.map(|mut times| {
-        times.sort();
-        times[times.len() / 2]
-    });
-    println!("median put: {without:?} without a lease, {with:?} with one");
-    assert!(with.as_secs_f64() <= without.as_secs_f64() * 1.15);
-}
-
 #[test]
 fn the_locks_that_are_held_are_told_with_their_holders() {
     use maifdeck::store::held::{LockOf, held_now};
