@@ -15,7 +15,10 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{staging::Staging, tree::RelPath};
+use super::{
+    hand::{Dress, Hand, Whole},
+    tree::RelPath,
+};
 use crate::{
     maif::{self, Digest, Verdict, Verification},
     progress::{Cancelled, Task},
@@ -24,7 +27,7 @@ use crate::{
 };
 
 /// Bytes read at a time.
-const PIECE: u64 = 1 << 20;
+pub(super) const PIECE: u64 = 1 << 20;
 
 /// What was taken in.
 #[derive(Debug)]
@@ -68,6 +71,21 @@ impl Source {
             metadata,
             path: path.into(),
         })
+    }
+
+    fn dress(&self) -> Dress {
+        Dress {
+            mode: self.metadata.mode(),
+            modified: self.modified,
+        }
+    }
+
+    fn taken(&self, sha256: Digest) -> Taken {
+        Taken {
+            sha256,
+            fingerprint: self.fingerprint,
+            modified: self.metadata.mtime(),
+        }
     }
 
     /// Reads the piece at `offset`; with the last one makes sure that nobody wrote meanwhile.
@@ -173,11 +191,61 @@ pub(super) fn digest(
     Ok(read.ok().map(|_| Digest(hash.finalize().into())))
 }
 
+/// Copies small files of one volume, all in one call of either side. `None`: this one has to be
+/// copied by itself, which says why. Outer `Err`: the backup cannot go on.
+pub(super) fn copy_small(
+    volume: &Volume,
+    files: &[(&RelPath, &RelPath)],
+    hand: &Hand,
+    task: &Task,
+) -> Result<Vec<Option<Taken>>, StoreError> {
+    let paths: Vec<PathBuf> = files
+        .iter()
+        .map(|(from, _)| from.under(volume.path()))
+        .collect();
+    let read = volume.run(Lane::Bulk, move |_, pulse| {
+        let read = |path: PathBuf| {
+            pulse.beat();
+            let source = Source::open(path).ok()?;
+            let bytes = source.piece(0).ok().filter(|_| source.size <= PIECE)?;
+            Some((source, bytes))
+        };
+        Ok(paths.into_iter().map(read).collect::<Vec<_>>())
+    });
+    let Ok(read) = read else {
+        return Ok(files.iter().map(|_| None).collect());
+    };
+    let (mut sources, mut wholes) = (Vec::new(), Vec::new());
+    for (read, (_, target)) in read.into_iter().zip(files) {
+        sources.push(read.map(|(source, bytes)| {
+            let (target, dress) = ((*target).clone(), source.dress());
+            let length = bytes.len() as u64;
+            wholes.push(Whole {
+                target,
+                bytes,
+                dress,
+            });
+            (source, length)
+        }));
+    }
+    let mut written = hand.write_all(wholes, task)?.into_iter();
+    let mut taken = Vec::with_capacity(sources.len());
+    for source in sources {
+        let Some((source, length)) = source else {
+            taken.push(None);
+            continue;
+        };
+        go_on(task, length)?;
+        taken.push(written.next().flatten().map(|sha256| source.taken(sha256)));
+    }
+    Ok(taken)
+}
+
 /// Copies a file of a volume to `target`. Outer `Err`: the backup cannot go on.
 pub(super) fn copy(
     volume: &Volume,
     file: &RelPath,
-    staging: &mut Staging,
+    hand: &Hand,
     target: &RelPath,
     task: &Task,
 ) -> Result<Result<Taken, Refused>, StoreError> {
@@ -187,8 +255,8 @@ pub(super) fn copy(
         hash.update(&piece);
         go_on(task, piece.len() as u64)?;
         match &out {
-            Some(out) => staging.append(target, out, piece)?,
-            None => out = Some(staging.create(target, piece)?),
+            Some(out) => hand.append(target, out, piece)?,
+            None => out = Some(hand.create(target, piece)?),
         }
         Ok(())
     })?;
@@ -196,7 +264,7 @@ pub(super) fn copy(
         (Ok(source), _) => source,
         (Err(error), created) => {
             if created.is_some() {
-                staging.remove(target)?;
+                hand.remove(target)?;
             }
             return Ok(Err(refuse(error)));
         }
@@ -205,8 +273,7 @@ pub(super) fn copy(
         return Err(StoreError::Failed(format!("{target:?} was never created")));
     };
     let sha256 = Digest(hash.finalize().into());
-    let mode = source.metadata.mode();
-    let found = staging.finish(target, out, mode, source.modified, task)?;
+    let found = hand.finish(target, out, source.dress(), task)?;
     if found.sha256 != sha256 {
         return Err(StoreError::Failed(format!(
             "{} does not read back from the backups directory as it was written",
@@ -214,15 +281,11 @@ pub(super) fn copy(
         )));
     }
     if found.verdict() == Verdict::Damaged {
-        staging.remove(target)?;
+        hand.remove(target)?;
         let reason = format!("{}: {}", found.class, found.problem());
         return Ok(Err(Refused::Damaged(reason)));
     }
-    Ok(Ok(Taken {
-        sha256,
-        fingerprint: source.fingerprint,
-        modified: source.metadata.mtime(),
-    }))
+    Ok(Ok(source.taken(sha256)))
 }
 
 /// Verifies an open file, cancellable, with signs of life.

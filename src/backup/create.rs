@@ -4,11 +4,13 @@
 //! Nothing is linked from a volume: a sketch's next save would write into the backup. What cannot
 //! be taken in is skipped with a reason, and the backup is `partial`.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, num::NonZero, time::Duration};
 
 use super::{
     base::{Base, Link},
-    copy::{self, Refused, Taken, plain},
+    copy::{self, Taken, plain},
+    copying::{Copied, Copying, PAUSE, stretches},
+    hand::Hand,
     manifest::{Entry, Header, Skipped},
     model::{BackupId, BackupState},
     select::{Choice, Item, Partition},
@@ -20,15 +22,13 @@ use crate::{
     maif::Digest,
     progress::Task,
     store::{Store, StoreError, grid},
-    volume::{ArtifactName, Fingerprint, Lane, Lock, LockMode, VersionKind, Volume},
+    volume::{ArtifactName, Fingerprint, VersionKind},
 };
 
 /// Artifacts looked at together.
-const BATCH: usize = 256;
-/// Times that a file is read anew when it changed meanwhile; the last time under its lock.
-const TRIES: u32 = 4;
-/// Before a second look.
-const PAUSE: Duration = Duration::from_millis(50);
+const BATCH: usize = 1024;
+/// Hands that copy side by side: more do not make a disk faster.
+const MOST: usize = 8;
 
 /// A backup that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +111,11 @@ fn fill(
         task,
         base: base.unwrap_or_default(),
         timeout: store.config().store.lock_timeout,
+        hands: staging.hands(
+            std::thread::available_parallelism()
+                .map_or(2, NonZero::get)
+                .min(MOST),
+        ),
         staging,
         header,
     };
@@ -131,6 +136,7 @@ struct Filling<'a> {
     task: &'a Task,
     base: Base,
     timeout: Duration,
+    hands: Vec<Hand>,
     staging: &'a mut Staging,
     header: &'a mut Header,
 }
@@ -191,11 +197,13 @@ impl Filling<'_> {
         let mut links = Vec::new();
         let mut kept: Vec<Option<Digest>> = Vec::new();
         for item in &items {
+            self.staging.prepare(&item.path)?;
             let same = self.unchanged(item)?;
             kept.push(same.as_ref().map(|(digest, _)| *digest));
             links.extend(same.map(|(_, link)| link));
         }
-        let mut linked = self.staging.link_all(links)?.into_iter();
+        let mut linked = self.link_all(links)?.into_iter();
+        let mut changed = Vec::new();
         for (item, kept) in items.into_iter().zip(kept) {
             match kept.filter(|_| linked.next() == Some(true)) {
                 Some(sha256) => {
@@ -207,10 +215,43 @@ impl Filling<'_> {
                     self.task.add_bytes(item.fingerprint.size);
                     self.add(&item, &taken, 0)?;
                 }
-                None => self.copy(partition, item)?,
+                None => changed.push(item),
+            }
+        }
+        for stretch in stretches(changed) {
+            self.task.checkpoint()?;
+            let copying = Copying {
+                partition,
+                task: self.task,
+                timeout: self.timeout,
+            };
+            for copied in copying.all(stretch, &self.hands)? {
+                match copied {
+                    Copied::Taken(item, taken) => {
+                        self.task.add_verified(1);
+                        self.add(&item, &taken, taken.fingerprint.size)?;
+                    }
+                    Copied::Skipped(skipped) => self.skip(skipped),
+                    Copied::Nothing => self.task.add_done(1),
+                }
             }
         }
         Ok(())
+    }
+
+    /// Makes links, the hands side by side; an answer each, in the same order.
+    fn link_all(&self, mut links: Vec<Link>) -> Result<Vec<bool>, StoreError> {
+        let share = links.len().div_ceil(self.hands.len().max(1));
+        let mut pending = Vec::new();
+        for hand in &self.hands {
+            let rest = links.split_off(share.min(links.len()));
+            pending.push(hand.start_links(std::mem::replace(&mut links, rest)));
+        }
+        let mut linked = Vec::new();
+        for pending in pending {
+            linked.extend(pending.wait()?);
+        }
+        Ok(linked)
     }
 
     /// The file of the backup before that holds the same bytes, with their digest.
@@ -240,83 +281,6 @@ impl Filling<'_> {
         Ok(Some((entry.sha256, link)))
     }
 
-    /// Copies an item from the first volume that gives it intact.
-    fn copy(&mut self, partition: &Partition<'_>, mut item: Item) -> Result<(), StoreError> {
-        self.task.checkpoint()?;
-        for attempt in 1..=TRIES {
-            let locks = if attempt == TRIES {
-                self.quiet(&item)
-            } else {
-                Vec::new()
-            };
-            let mut problem = None;
-            for volume in &item.volumes {
-                match copy::copy(volume, &item.source, self.staging, &item.path, self.task)? {
-                    // Another commit came between the look and the copy.
-                    Ok(taken) if taken.fingerprint != item.fingerprint => {
-                        self.staging.remove(&item.path)?;
-                    }
-                    Ok(taken) => {
-                        self.task.add_verified(1);
-                        let new = taken.fingerprint.size;
-                        return self.add(&item, &taken, new);
-                    }
-                    Err(Refused::Changed) => {}
-                    Err(Refused::Damaged(reason)) => {
-                        problem = Some(format!("damaged on {}: {reason}", volume.label()));
-                    }
-                    Err(Refused::Failed(error)) => problem = Some(error.to_string()),
-                }
-            }
-            drop(locks);
-            let (name, version) = &item.key;
-            let version = version.map(|(id, _)| id);
-            if let Some(reason) = problem {
-                self.skip(partition.skipped(Some(name), version, reason));
-                return Ok(());
-            }
-            if attempt == TRIES {
-                let reason = "it changed each time it was read".to_owned();
-                self.skip(partition.skipped(Some(name), version, reason));
-                return Ok(());
-            }
-            std::thread::sleep(PAUSE * attempt);
-            if version.is_none() {
-                match partition.choose_again(name) {
-                    Choice::Take(again) => item = again,
-                    Choice::Skip(skipped) => {
-                        self.skip(skipped);
-                        return Ok(());
-                    }
-                    Choice::Nothing => {
-                        self.task.add_done(1);
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The artifact's shared locks, as far as its lock files exist: a reader creates none.
-    fn quiet(&self, item: &Item) -> Vec<Lock> {
-        let file = PathBuf::from(item.key.0.lock_file_name());
-        let lock = |volume: &Arc<Volume>| {
-            let path = file.clone();
-            let exists = volume.run(Lane::Short, move |dir, _| {
-                Ok(dir.path().join(path).exists())
-            });
-            if !exists.unwrap_or(false) {
-                return None;
-            }
-            volume
-                .lock(&file, LockMode::Shared, self.timeout)
-                .ok()?
-                .ok()
-        };
-        item.volumes.iter().filter_map(lock).collect()
-    }
-
     fn skip(&mut self, skipped: Skipped) {
         tracing::warn!(%skipped, "left out of the backup");
         self.task.add_failed(1);
@@ -327,7 +291,7 @@ impl Filling<'_> {
         let (name, version) = &item.key;
         let Fingerprint { size, check } = taken.fingerprint;
         let removed = matches!(version, Some((_, VersionKind::Removal)));
-        self.staging.add(&Entry {
+        let entry = Entry {
             path: item.path.clone(),
             name: name.clone(),
             version: version.map(|(id, _)| id),
@@ -337,7 +301,8 @@ impl Filling<'_> {
             check,
             mtime: taken.modified,
             generation: item.generation,
-        })?;
+        };
+        self.staging.add(&entry, new_bytes)?;
         match version {
             None => self.header.artifacts += 1,
             Some((_, VersionKind::Copy)) => self.header.versions += 1,

@@ -1,13 +1,22 @@
 //! A backup copied out of the backups directory, to an empty or new one: plain files that the
 //! sketches can use and `init` can adopt. Each file is held against its digest while it is copied;
 //! what does not fit is not left there, and named. Not a change of the store.
+//!
+//! Until all of it is durable a marker says that the directory is unfinished. One that a dead process
+//! left so is finished by extracting to it again: what is there already is written anew.
 
 use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions, Permissions},
     io::{ErrorKind, Read, Write},
+    num::NonZero,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -25,10 +34,14 @@ use crate::{
     maif::{Digest, Verdict},
     progress::{Cancelled, Task},
     store::StoreError,
-    volume::{ArtifactName, At, Lane, Pulse, VolumeError, dir},
+    volume::{ArtifactName, At, Lane, Pulse, VolumeError, dir, fault},
 };
 
 const PIECE: usize = 1 << 20;
+/// In a directory that is not finished.
+const UNFINISHED: &str = ".maifdeck-unfinished";
+/// Threads that copy side by side: more do not make a disk faster.
+const MOST: usize = 8;
 
 /// What was copied. Paths are relative to the backup's root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,8 +53,8 @@ pub struct ExtractReport {
     pub missing: Vec<String>,
 }
 
-/// Copies the backup, or only `names` with their versions, to `target`, which is empty or not there.
-/// After an error or a cancellation nothing is left there.
+/// Copies the backup, or only `names` with their versions, to `target`, which is empty, not there or
+/// unfinished. After an error or a cancellation nothing is left there, unless something was before.
 pub fn extract(
     directory: &Path,
     id: BackupId,
@@ -53,30 +66,30 @@ pub fn extract(
     let names: BTreeSet<ArtifactName> = names.iter().cloned().collect();
     let (target, task) = (target.to_owned(), task.clone());
     let extracted = tree::open(directory).run(Lane::Bulk, move |_, pulse| {
-        let made = match prepare(&target)? {
-            Ok(made) => made,
+        let before = match prepare(&target)? {
+            Ok(before) => before,
             Err(refused) => return Ok(Err(refused)),
         };
-        let mut copying = Copying {
+        let copying = Copying {
             durability: Durability::of(&target)?,
             root,
             target,
             names,
             task: &task,
             pulse,
-            report: ExtractReport::default(),
+            report: Mutex::default(),
         };
         match copying.run() {
-            Ok(None) => Ok(Ok(copying.report)),
+            Ok(None) => Ok(Ok(copying.report())),
             Ok(Some(name)) => {
-                copying.clear(made)?;
+                copying.clear(before)?;
                 Ok(Err(StoreError::NotFound {
                     kind: "artifact in that backup",
                     what: name.to_string(),
                 }))
             }
             Err(error) => {
-                copying.clear(made)?;
+                copying.clear(before)?;
                 Err(error)
             }
         }
@@ -84,21 +97,41 @@ pub fn extract(
     extracted.map_err(|error| plain(error.into()))?
 }
 
-/// Makes sure that the target is an empty directory; whether it was made.
-fn prepare(target: &Path) -> Result<Result<bool, StoreError>, VolumeError> {
-    match fs::create_dir(target) {
-        Ok(()) => return Ok(Ok(true)),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error).at("create", target),
-    }
-    let mut entries = fs::read_dir(target).at("list", target)?;
-    if entries.next().is_some() {
-        return Ok(Err(StoreError::Usage(format!(
-            "{} is not empty; name an empty directory or a new one",
-            target.display()
-        ))));
-    }
-    Ok(Ok(false))
+/// What the target was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Absent,
+    Empty,
+    Unfinished,
+}
+
+/// Makes sure that the target is a directory that may be filled, and marks it.
+fn prepare(target: &Path) -> Result<Result<Before, StoreError>, VolumeError> {
+    let marker = target.join(UNFINISHED);
+    let before = match fs::create_dir(target) {
+        Ok(()) => Before::Absent,
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(error).at("create", target);
+        }
+        Err(_) if fs::symlink_metadata(&marker).is_ok() => Before::Unfinished,
+        Err(_) => {
+            let mut entries = fs::read_dir(target).at("list", target)?;
+            if entries.next().is_some() {
+                return Ok(Err(StoreError::Usage(format!(
+                    "{} is not empty; name an empty directory or a new one",
+                    target.display()
+                ))));
+            }
+            Before::Empty
+        }
+    };
+    fs::write(
+        &marker,
+        "maifdeck backup restore --to did not finish; run it again\n",
+    )
+    .at("create", &marker)?;
+    dir::sync_directory(target)?;
+    Ok(Ok(before))
 }
 
 struct Copying<'a> {
@@ -108,12 +141,24 @@ struct Copying<'a> {
     durability: Durability,
     task: &'a Task,
     pulse: &'a Pulse,
-    report: ExtractReport,
+    report: Mutex<ExtractReport>,
 }
 
 impl Copying<'_> {
+    fn report(&self) -> ExtractReport {
+        let mut report = self.noted().clone();
+        report.damaged.sort_unstable();
+        report.missing.sort_unstable();
+        report
+    }
+
+    fn noted(&self) -> MutexGuard<'_, ExtractReport> {
+        // Numbers and lists: a panic leaves nothing half-made.
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// `Some`: a name that the backup does not hold.
-    fn run(&mut self) -> Result<Option<ArtifactName>, VolumeError> {
+    fn run(&self) -> Result<Option<ArtifactName>, VolumeError> {
         let mut left = self.names.clone();
         if tree::is_sealed(&self.root) {
             let (root, pulse) = (self.root.clone(), self.pulse);
@@ -123,27 +168,70 @@ impl Copying<'_> {
                 left.remove(&entry.name);
                 if self.names.is_empty() || self.names.contains(&entry.name) {
                     bytes += entry.size;
-                    wanted.push((entry.path, entry.sha256));
+                    wanted.push((entry.path, Some(entry.sha256)));
                 }
                 Ok(())
             })?;
             if left.is_empty() {
                 self.start(wanted.len() as u64, bytes);
-                for (path, sha256) in wanted {
-                    self.file(&path, Some(sha256))?;
-                }
+                self.all(&wanted)?;
             }
         } else {
             let wanted = self.unsealed(&mut left)?;
             if left.is_empty() {
                 self.start(wanted.len() as u64, 0);
-                for path in wanted {
-                    self.file(&path, None)?;
-                }
+                self.all(&wanted)?;
             }
         }
+        fault::point("extract.sync").at("sync", &self.target)?;
         self.durability.sync(&self.target, self.pulse)?;
+        if left.is_empty() {
+            let marker = self.target.join(UNFINISHED);
+            fault::point("extract.finish").at("remove", &marker)?;
+            fs::remove_file(&marker).at("remove", &marker)?;
+            dir::sync_directory(&self.target)?;
+        }
         Ok(left.pop_first())
+    }
+
+    /// Copies all of these, several side by side.
+    fn all(&self, wanted: &[(RelPath, Option<Digest>)]) -> Result<(), VolumeError> {
+        let mut parents: Vec<PathBuf> = Vec::new();
+        for (path, _) in wanted {
+            let to = path.under(&self.target);
+            let parent = to.parent().unwrap_or(&self.target);
+            // A backup has few directories, and their files follow each other.
+            if parents.last().is_none_or(|last| last != parent) {
+                fs::create_dir_all(parent).at("create", parent)?;
+                parents.push(parent.to_owned());
+            }
+        }
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut buffer = vec![0; PIECE];
+            while let Some((path, sha256)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.file(path, *sha256, &mut buffer).inspect_err(|_| {
+                    // The others stop too.
+                    next.store(wanted.len(), Ordering::Relaxed);
+                })?;
+            }
+            Ok(())
+        };
+        let threads = thread::available_parallelism()
+            .map_or(2, NonZero::get)
+            .min(MOST);
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut result = work();
+            for other in others {
+                let panicked = || VolumeError::Bad {
+                    path: self.target.clone(),
+                    problem: "a copying thread failed; the log says more".to_owned(),
+                };
+                result = result.and(other.join().unwrap_or_else(|_| Err(panicked())));
+            }
+            result
+        })
     }
 
     fn start(&self, items: u64, bytes: u64) {
@@ -152,7 +240,10 @@ impl Copying<'_> {
     }
 
     /// The wanted files of a tree without a seal.
-    fn unsealed(&self, left: &mut BTreeSet<ArtifactName>) -> Result<Vec<RelPath>, VolumeError> {
+    fn unsealed(
+        &self,
+        left: &mut BTreeSet<ArtifactName>,
+    ) -> Result<Vec<(RelPath, Option<Digest>)>, VolumeError> {
         use std::os::unix::ffi::OsStrExt;
         let mut wanted = Vec::new();
         for found in tree::files(&self.root, self.pulse) {
@@ -163,44 +254,46 @@ impl Copying<'_> {
             left.remove(&name);
             if self.names.is_empty() || self.names.contains(&name) {
                 let relative = path.strip_prefix(&self.root).ok();
-                wanted.extend(relative.and_then(|p| RelPath::parse(p.as_os_str().as_bytes())));
+                let relative = relative.and_then(|p| RelPath::parse(p.as_os_str().as_bytes()));
+                wanted.extend(relative.map(|path| (path, None)));
             }
         }
         Ok(wanted)
     }
 
-    fn file(&mut self, path: &RelPath, sha256: Option<Digest>) -> Result<(), VolumeError> {
+    fn file(
+        &self,
+        path: &RelPath,
+        sha256: Option<Digest>,
+        buffer: &mut [u8],
+    ) -> Result<(), VolumeError> {
         self.task.checkpoint()?;
         let (from, to) = (path.under(&self.root), path.under(&self.target));
         let source = match dir::open(&from) {
             Ok(source) => source,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.task.add_failed(1);
-                self.report.missing.push(path.json());
+                self.noted().missing.push(path.json());
                 return Ok(());
             }
             Err(error) => return Err(error).at("open", &from),
         };
-        if let Some(parent) = to.parent() {
-            fs::create_dir_all(parent).at("create", parent)?;
-        }
-        let good = match self.copy(&source, &from, &to) {
-            Ok((found, bytes)) => {
-                let good = self.is_good(path, &to, sha256, found)?;
-                self.report.bytes += if good { bytes } else { 0 };
-                good
-            }
+        let good = match self.copy(&source, &from, &to, buffer) {
+            Ok((found, bytes)) => self.is_good(path, &to, sha256, found)?.then_some(bytes),
             // What cannot be read of the backup is lost; the rest is not.
-            Err(VolumeError::Io { path: failed, .. }) if failed == from => false,
+            Err(VolumeError::Io { path: failed, .. }) if failed == from => None,
             Err(error) => return Err(error),
         };
-        if !good {
+        let Some(bytes) = good else {
             remove_files(std::slice::from_ref(&to))?;
             self.task.add_failed(1);
-            self.report.damaged.push(path.json());
+            self.noted().damaged.push(path.json());
             return Ok(());
-        }
-        self.report.files += 1;
+        };
+        let mut report = self.noted();
+        report.bytes += bytes;
+        report.files += 1;
+        drop(report);
         self.task.add_verified(1);
         self.task.add_done(1);
         Ok(())
@@ -231,8 +324,11 @@ impl Copying<'_> {
         mut source: &File,
         from: &Path,
         to: &Path,
+        buffer: &mut [u8],
     ) -> Result<(Digest, u64), VolumeError> {
         let metadata = source.metadata().at("read", from)?;
+        // There only when another process died at it.
+        remove_files(&[to.to_owned()])?;
         let mut out = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -240,9 +336,9 @@ impl Copying<'_> {
             .open(to)
             .at("create", to)?;
         let (mut hash, mut written) = (Sha256::new(), 0);
-        let mut buffer = vec![0; PIECE];
+        fault::point("extract.created").at("write", to)?;
         loop {
-            let read = source.read(&mut buffer).at("read", from)?;
+            let read = source.read(buffer).at("read", from)?;
             let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
                 break;
             };
@@ -258,16 +354,20 @@ impl Copying<'_> {
         out.set_modified(modified).at("set the time of", to)?;
         let mode = Permissions::from_mode(metadata.permissions().mode() & 0o777);
         out.set_permissions(mode).at("set the mode of", to)?;
+        fault::point("extract.copied").at("sync", to)?;
         if self.durability.is_each_file() {
             out.sync_all().at("sync", to)?;
         }
         Ok((Digest(hash.finalize().into()), written))
     }
 
-    /// Takes away what was copied, and the directory when it was made here.
-    fn clear(&self, made: bool) -> Result<(), VolumeError> {
-        if made {
-            return remove_tree(&self.target, self.pulse);
+    /// Takes away what was copied, and the directory when it was made here. What was there before
+    /// stays, and with it the marker.
+    fn clear(&self, before: Before) -> Result<(), VolumeError> {
+        match before {
+            Before::Absent => return remove_tree(&self.target, self.pulse),
+            Before::Unfinished => return Ok(()),
+            Before::Empty => {}
         }
         for entry in fs::read_dir(&self.target).at("list", &self.target)? {
             let path = entry.at("list", &self.target)?.path();

@@ -7,11 +7,13 @@
 mod base;
 mod catalogue;
 mod copy;
+mod copying;
 mod create;
 pub mod diff;
 mod durable;
 mod extract;
 mod find;
+mod hand;
 mod history;
 mod known;
 pub mod manifest;

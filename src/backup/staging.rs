@@ -5,31 +5,27 @@
 //! process left. Everything in it is durable before the rename.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    base::{Base, Link},
-    copy::verify_file,
+    base::Base,
     durable::Durability,
+    hand::Hand,
     manifest::{self, Entry, Header},
     model::BackupId,
     sweep::{remove_files, remove_tree, sweep},
     tree::{self, MANIFEST, RelPath, SUMS},
 };
 use crate::{
-    maif::Verification,
-    progress::Task,
     store::StoreError,
     volume::{
-        At, Lane, Lock, Volume,
+        At, Lane, Lock, Pending, Volume,
         dir::{OWN, rename_new, sync_directory},
         fault,
     },
@@ -49,6 +45,8 @@ pub(super) struct Staging {
     durability: Durability,
     spool: Vec<u8>,
     unsynced: u64,
+    /// A sync that goes on while more is written.
+    syncing: Option<Pending<()>>,
     /// Directories that exist already.
     made: Vec<PathBuf>,
     _own_lock: Lock,
@@ -96,6 +94,7 @@ impl Staging {
             durability: Durability::default(),
             spool: Vec::new(),
             unsynced: 0,
+            syncing: None,
             made: Vec::new(),
             _own_lock: own_lock,
             _directory_lock: directory_lock,
@@ -135,7 +134,7 @@ impl Staging {
     }
 
     /// Creates the directories of a path, each once.
-    fn prepare(&mut self, path: &RelPath) -> Result<(), StoreError> {
+    pub fn prepare(&mut self, path: &RelPath) -> Result<(), StoreError> {
         let target = path.under(&self.root);
         let Some(parent) = target.parent() else {
             return Ok(());
@@ -151,94 +150,18 @@ impl Staging {
         Ok(())
     }
 
-    /// Links each file of the backup before that still is what its manifest says; `false` for
-    /// those that have to be copied.
-    pub fn link_all(&mut self, links: Vec<Link>) -> Result<Vec<bool>, StoreError> {
-        for link in &links {
-            self.prepare(&link.to)?;
-        }
-        let root = self.root.clone();
-        Ok(self.volume.run(Lane::Bulk, move |_, pulse| {
-            let mut linked = Vec::with_capacity(links.len());
-            for link in links {
-                pulse.beat();
-                let target = link.to.under(&root);
-                linked.push(link.make(&target));
-                fault::point("backup.linked").at("link", &target)?;
-            }
-            Ok(linked)
-        })?)
+    /// Hands that write into it, each with threads of its own.
+    pub fn hands(&self, count: usize) -> Vec<Hand> {
+        let each_file = self.durability.is_each_file();
+        let directory = self.volume.path();
+        (0..count)
+            .map(|_| Hand::new(tree::open(directory), &self.root, each_file))
+            .collect()
     }
 
-    /// Creates a file and writes its first bytes.
-    pub fn create(&mut self, path: &RelPath, first: Vec<u8>) -> Result<Arc<File>, StoreError> {
-        self.prepare(path)?;
-        let path = path.under(&self.root);
-        self.unsynced += first.len() as u64;
-        Ok(self.volume.run(Lane::Bulk, move |_, _| {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path)
-                .at("create", &path)?;
-            fault::point("backup.created").at("write", &path)?;
-            file.write_all(&first).at("write", &path)?;
-            Ok(Arc::new(file))
-        })?)
-    }
-
-    /// Writes more bytes at the end.
-    pub fn append(
-        &mut self,
-        path: &RelPath,
-        file: &Arc<File>,
-        bytes: Vec<u8>,
-    ) -> Result<(), StoreError> {
-        let path = path.under(&self.root);
-        let file = Arc::clone(file);
-        self.unsynced += bytes.len() as u64;
-        Ok(self.volume.run(Lane::Bulk, move |_, _| {
-            (&*file).write_all(&bytes).at("write", &path)
-        })?)
-    }
-
-    /// Gives the file its mode and time and reads it back: what it holds, and whether as MAIF it
-    /// is intact.
-    pub fn finish(
-        &mut self,
-        path: &RelPath,
-        file: Arc<File>,
-        mode: u32,
-        modified: SystemTime,
-        task: &Task,
-    ) -> Result<Verification, StoreError> {
-        let path = path.under(&self.root);
-        let each = self.durability.is_each_file();
-        let task = task.clone();
-        Ok(self.volume.run(Lane::Bulk, move |_, pulse| {
-            file.set_modified(modified).at("set the time of", &path)?;
-            file.set_permissions(fs::Permissions::from_mode(mode & 0o777))
-                .at("set the mode of", &path)?;
-            if each {
-                file.sync_all().at("sync", &path)?;
-            }
-            fault::point("backup.copied").at("sync", &path)?;
-            verify_file(&file, &path, &task, pulse)
-        })?)
-    }
-
-    /// Takes a file away again that turned out wrong.
-    pub fn remove(&self, path: &RelPath) -> Result<(), StoreError> {
-        let path = path.under(&self.root);
-        Ok(self.volume.run(Lane::Bulk, move |_, _| {
-            fs::remove_file(&path).at("remove", &path)
-        })?)
-    }
-
-    /// Notes a finished file for the manifest.
-    pub fn add(&mut self, entry: &Entry) -> Result<(), StoreError> {
+    /// Notes a finished file for the manifest, and how much of it is new.
+    pub fn add(&mut self, entry: &Entry, new_bytes: u64) -> Result<(), StoreError> {
+        self.unsynced += new_bytes;
         let line = entry
             .line()
             .map_err(|e| StoreError::Failed(e.to_string()))?;
@@ -248,7 +171,9 @@ impl Staging {
             self.flush()?;
         }
         if self.unsynced >= SYNC_EVERY {
-            self.sync()?;
+            // The one before is done first: no more than two stretches wait for the disk.
+            self.synced()?;
+            self.syncing = Some(self.start_sync());
         }
         Ok(())
     }
@@ -271,14 +196,22 @@ impl Staging {
         })?)
     }
 
-    /// Makes what was written so far durable.
-    fn sync(&mut self) -> Result<(), StoreError> {
+    /// Begins to make durable what was written so far, while copying goes on.
+    fn start_sync(&mut self) -> Pending<()> {
         self.unsynced = 0;
         let (root, durability) = (self.root.clone(), self.durability.clone());
-        Ok(self.volume.run(Lane::Bulk, move |_, pulse| {
+        self.volume.start(Lane::Bulk, move |_, pulse| {
             fault::point("backup.sync").at("sync", &root)?;
             durability.sync(&root, pulse)
-        })?)
+        })
+    }
+
+    /// Waits for the sync that is under way.
+    fn synced(&mut self) -> Result<(), StoreError> {
+        match self.syncing.take() {
+            Some(syncing) => Ok(syncing.wait()?),
+            None => Ok(()),
+        }
     }
 
     /// Writes manifest and digests, makes everything durable and gives the backup its name. A
@@ -291,7 +224,8 @@ impl Staging {
                 let (manifest, sums) = (root.join(MANIFEST), root.join(SUMS));
                 manifest::seal(&manifest, &sums, &text, &spool, pulse)
             })?;
-            self.sync()?;
+            self.synced()?;
+            self.start_sync().wait()?;
             let (from, to) = (self.root.clone(), header.id.directory());
             let renamed = self.volume.run(Lane::Bulk, move |dir, _| {
                 let to = dir.path().join(to);

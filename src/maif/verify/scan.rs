@@ -1,6 +1,6 @@
 //! Reading a file once, in order, with its digest running along.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
 use sha2::{Digest as _, Sha256};
 
@@ -16,7 +16,10 @@ pub struct Scan<'a> {
     at: u64,
     hash: Sha256,
     progress: Progress<'a>,
+    /// Read ahead: a small file, whose sections are many, is one read.
     buffer: Vec<u8>,
+    /// What of the buffer is read and not passed over yet.
+    ahead: Range<usize>,
 }
 
 impl<'a> Scan<'a> {
@@ -28,7 +31,8 @@ impl<'a> Scan<'a> {
             at: 0,
             hash: Sha256::new(),
             progress,
-            buffer: vec![0; CHUNK],
+            buffer: vec![0; usize::try_from(size).unwrap_or(CHUNK).clamp(1, CHUNK)],
+            ahead: 0..0,
         })
     }
 
@@ -64,26 +68,29 @@ impl<'a> Scan<'a> {
     pub fn pass(&mut self, length: u64, each: &mut dyn FnMut(&[u8])) -> Result<(), MaifError> {
         let mut left = length.min(self.size.saturating_sub(self.at));
         while left > 0 {
-            let want = usize::try_from(left.min(CHUNK as u64)).unwrap_or(CHUNK);
-            let Some(buffer) = self.buffer.get_mut(..want) else {
-                return Ok(());
-            };
-            let read = match self.file.read_at(buffer, self.at) {
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(MaifError::Read(error)),
-            };
-            let chunk = buffer.get(..read).unwrap_or_default();
+            if self.ahead.is_empty() {
+                let read = match self.file.read_at(&mut self.buffer, self.at) {
+                    Ok(read) => read,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(MaifError::Read(error)),
+                };
+                self.ahead = 0..read;
+            }
+            let want = usize::try_from(left).unwrap_or(usize::MAX);
+            let end = self.ahead.end.min(self.ahead.start.saturating_add(want));
+            let chunk = self.buffer.get(self.ahead.start..end).unwrap_or_default();
             if chunk.is_empty() {
                 // It was cut while it was read.
                 self.size = self.at;
                 return Ok(());
             }
+            self.ahead.start = end;
             self.hash.update(chunk);
             each(chunk);
-            self.at += read as u64;
-            left -= read as u64;
-            if (self.progress)(read as u64).is_break() {
+            let passed = chunk.len() as u64;
+            self.at += passed;
+            left -= passed;
+            if (self.progress)(passed).is_break() {
                 return Err(MaifError::Cancelled);
             }
         }
