@@ -133,6 +133,9 @@ pub struct Data {
     pub backups: Option<Result<Vec<BackupView>, String>>,
     pub jobs: Vec<JobView>,
     pub history: Option<History>,
+    /// The survey before, until whoever owns the screen has it freed elsewhere: with a million
+    /// artifacts that takes longer than a key may wait.
+    pub retired: Option<Seen>,
 }
 
 /// Calls that are under way, and when the next ones are due.

@@ -432,7 +432,7 @@ fn artifact(row: usize, name: ArtifactName) -> ArtifactView {
         removed: false,
         vanished: false,
         unsupported: false,
-        reference: Some(Box::new(Reference {
+        reference: Some(Arc::new(Reference {
             volume: VolumeIndex(home * 3),
             generation,
             reason: Reason::AllAgree,
@@ -454,7 +454,7 @@ fn damage(survey: &mut Survey) {
         a.copies[1].generation = Some(6);
         let (ahead, behind) = (a.copies[0].volume, a.copies[1].volume);
         a.copies[0].generation = Some(7);
-        a.reference = Some(Box::new(Reference {
+        a.reference = Some(Arc::new(Reference {
             volume: ahead,
             generation: Some(7),
             reason: Reason::Newest {
@@ -467,7 +467,7 @@ fn damage(survey: &mut Survey) {
         a.state = ArtifactState::Corrupt;
         a.copies[0].state = CopyState::Corrupt;
         let (good, bad) = (a.copies[1].volume, a.copies[0].volume);
-        a.reference = Some(Box::new(Reference {
+        a.reference = Some(Arc::new(Reference {
             volume: good,
             generation: a.copies[1].generation,
             reason: Reason::Intact { damaged: vec![bad] },
