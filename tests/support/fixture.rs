@@ -71,6 +71,8 @@ pub struct FakeBackend {
     pub read_only: bool,
     /// Whether jobs run by themselves (the example) or are held by the test.
     pub alive: bool,
+    /// Whether inspecting panics.
+    pub bomb: bool,
     survey: Arc<Survey>,
     pub jobs: Mutex<Vec<JobView>>,
     pub held: Mutex<Vec<Held>>,
@@ -86,6 +88,7 @@ impl FakeBackend {
             shape,
             read_only: false,
             alive: false,
+            bomb: false,
             survey: Arc::new(survey(shape)),
             jobs: Mutex::new(jobs(shape)),
             held: Mutex::default(),
@@ -223,6 +226,7 @@ impl Backend for FakeBackend {
         name: &ArtifactName,
         version: Option<VersionId>,
     ) -> Result<Inspection, String> {
+        assert!(!self.bomb, "the bomb in the worker went off");
         if self.shape == Shape::Unreachable {
             return Err(format!("{name} could not be read: no volume answers"));
         }

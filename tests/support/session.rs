@@ -1,0 +1,226 @@
+//! The real binary, or a shell, in a real pseudo-terminal: what it shows, what it was sent, how it ends.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    io::{Read, Write},
+    sync::{Arc, Condvar, Mutex},
+    time::{Duration, Instant},
+};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use crate::support::Fixture;
+
+/// What the terminal shows, and everything it was sent.
+#[derive(Default)]
+struct Shown {
+    parser: Option<vt100::Parser>,
+    bytes: Vec<u8>,
+    closed: bool,
+}
+
+/// The console in a pseudo-terminal.
+pub struct Session {
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    writer: Box<dyn Write + Send>,
+    shown: Arc<(Mutex<Shown>, Condvar)>,
+}
+
+fn cells(n: u16) -> std::num::NonZero<u16> {
+    std::num::NonZero::new(n).unwrap()
+}
+
+/// Nothing takes longer on a slow machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Session {
+    pub fn open(f: &Fixture, arguments: &[&str], rows: u16, cols: u16) -> Self {
+        Self::run(f, env!("CARGO_BIN_EXE_maifdeck"), arguments, rows, cols)
+    }
+
+    /// Any program.
+    pub fn run(f: &Fixture, program: &str, arguments: &[&str], rows: u16, cols: u16) -> Self {
+        let size = PtySize {
+            rows,
+            cols,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(program);
+        command.args(arguments);
+        command.cwd(f.directory.path());
+        command.env("TERM", "xterm-256color");
+        command.env("HOME", f.directory.path());
+        command.env("XDG_STATE_HOME", f.path("state"));
+        for key in [
+            "MAIFDECK_CONFIG",
+            "NO_COLOR",
+            "TMUX",
+            "STY",
+            "XDG_CONFIG_HOME",
+        ] {
+            command.env_remove(key);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let shown = Arc::new((Mutex::new(Shown::default()), Condvar::new()));
+        shown.0.lock().unwrap().parser = Some(vt100::Parser::new(cells(rows), cells(cols), 0));
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let sink = Arc::clone(&shown);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            loop {
+                let read = reader.read(&mut buffer).unwrap_or(0);
+                let mut shown = sink.0.lock().unwrap();
+                if let Some(parser) = &mut shown.parser {
+                    parser.process(&buffer[..read]);
+                }
+                shown.bytes.extend_from_slice(&buffer[..read]);
+                shown.closed = read == 0;
+                sink.1.notify_all();
+                if read == 0 {
+                    return;
+                }
+            }
+        });
+        Self {
+            child,
+            writer: pair.master.take_writer().unwrap(),
+            master: pair.master,
+            shown,
+        }
+    }
+
+    pub fn press(&mut self, keys: &str) {
+        self.writer.write_all(keys.as_bytes()).unwrap();
+        self.writer.flush().unwrap();
+    }
+
+    pub fn screen(&self) -> String {
+        let shown = self.shown.0.lock().unwrap();
+        shown.parser.as_ref().unwrap().screen().contents()
+    }
+
+    /// Waits until the screen is as wanted; fails with the screen when it never is.
+    #[track_caller]
+    pub fn wait(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut shown = self.shown.0.lock().unwrap();
+        loop {
+            let screen = shown.parser.as_ref().unwrap().screen().contents();
+            if wanted(&screen) {
+                return screen;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero() && !shown.closed,
+                "{what} was not shown:\n{screen}"
+            );
+            shown = self.shown.1.wait_timeout(shown, left).unwrap().0;
+        }
+    }
+
+    #[track_caller]
+    pub fn see(&self, text: &str) -> String {
+        self.wait(text, |screen| screen.contains(text))
+    }
+
+    pub fn resize(&self, rows: u16, cols: u16) {
+        self.shown
+            .0
+            .lock()
+            .unwrap()
+            .parser
+            .as_mut()
+            .unwrap()
+            .screen_mut()
+            .set_size(cells(rows), cells(cols));
+        let size = PtySize {
+            rows,
+            cols,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        self.master.resize(size).unwrap();
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal)
+            .unwrap();
+    }
+
+    /// Waits for the end; its exit code.
+    pub fn end(&mut self) -> u32 {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(
+                Instant::now() < deadline,
+                "it does not end:\n{}",
+                self.screen()
+            );
+            let shown = self.shown.0.lock().unwrap();
+            drop(
+                self.shown
+                    .1
+                    .wait_timeout(shown, Duration::from_millis(20))
+                    .unwrap(),
+            );
+        }
+    }
+
+    /// The terminal was given back: alternate screen left, cursor shown, paste mode off.
+    #[track_caller]
+    pub fn is_restored(&self) {
+        // The last bytes may still be on their way from the terminal when the process is gone.
+        let shown = self.shown.0.lock().unwrap();
+        let (shown, _) = self
+            .shown
+            .1
+            .wait_timeout_while(shown, PATIENCE, |shown| !shown.closed)
+            .unwrap();
+        let sent = String::from_utf8_lossy(&shown.bytes).into_owned();
+        for (on, off) in [
+            ("\u{1b}[?1049h", "\u{1b}[?1049l"),
+            ("\u{1b}[?25l", "\u{1b}[?25h"),
+            ("\u{1b}[?2004h", "\u{1b}[?2004l"),
+        ] {
+            if let Some(set) = sent.rfind(on) {
+                assert!(
+                    sent.rfind(off).is_some_and(|unset| unset > set),
+                    "{on:?} stays on"
+                );
+            }
+        }
+        assert!(!shown.parser.as_ref().unwrap().screen().alternate_screen());
+    }
+
+    /// How many bytes it was sent so far.
+    pub fn sent(&self) -> usize {
+        self.shown.0.lock().unwrap().bytes.len()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    /// Processor time that it took so far.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let after_name = stat.rsplit(')').next().unwrap();
+        let ticks: u64 = after_name
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().unwrap())
+            .sum();
+        // Linux counts for user space in hundredths of a second.
+        Duration::from_millis(ticks * 10)
+    }
+}
