@@ -13,6 +13,7 @@ use std::{
 use tokio::sync::watch;
 
 /// A moment of a task, as the screen and the progress bar show it.
+#[allow(clippy::struct_excessive_bools)] // what was asked for, and whether it is in force
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// What is being done now, in words: "staging", "verifying".
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub verified: u64,
     pub failed: u64,
     pub paused: bool,
+    /// The pause has come into force: the worker stands at a safe point.
+    pub resting: bool,
     pub cancelled: bool,
 }
 
@@ -129,12 +132,14 @@ impl Task {
     pub fn checkpoint(&self) -> Result<(), Cancelled> {
         let mut state = self.lock();
         while state.now.paused && !state.now.cancelled {
+            state.now.resting = true;
             state = self
                 .state
                 .1
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        state.now.resting = false;
         if state.now.cancelled {
             Err(Cancelled)
         } else {
@@ -173,5 +178,27 @@ impl Task {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // Counters stay meaningful when a worker panicked between two of them.
         self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_paused_task_says_when_its_worker_stands_still() {
+        let task = Task::new();
+        let worker = task.clone();
+        task.pause();
+        assert!(!task.snapshot().resting, "nobody is at a safe point yet");
+        let at_work = thread::spawn(move || worker.checkpoint());
+        while !task.snapshot().resting {
+            thread::yield_now();
+        }
+        task.resume();
+        assert_eq!(at_work.join().unwrap(), Ok(()));
+        assert!(!task.snapshot().resting);
     }
 }

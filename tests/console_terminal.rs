@@ -55,6 +55,7 @@ impl Clock for Bomb {
 fn child() {
     let mut backend = FakeBackend::new(Shape::Damaged);
     backend.alive = true;
+    backend.bomb = std::env::var_os("WORKER_BOMB").is_some();
     let panics = std::env::var_os("CONSOLE_BOMB").is_some();
     let options = Options {
         clock: if panics {
@@ -355,6 +356,20 @@ fn a_panic_restores_the_terminal_before_it_speaks() {
         .position(|w| w == b"the bomb went off")
         .unwrap();
     assert!(restored < spoke, "words on the alternate screen are lost");
+}
+
+#[test]
+fn a_worker_that_panics_is_told_and_the_console_goes_on() {
+    let mut session = Session::open(&[("WORKER_BOMB", "1")]);
+    session.wait_for("9 findings");
+    session.keys("3i");
+    session.wait_for("a part of the engine failed");
+    session.keys("5");
+    session.wait_for("20260311_020000");
+    session.keys("q");
+    let (code, raw) = session.end();
+    assert_eq!(code, 0);
+    assert_restored(&raw);
 }
 
 #[test]

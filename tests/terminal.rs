@@ -381,3 +381,29 @@ fn rot_that_a_deep_verification_finds_is_shown_and_repaired() {
     assert_eq!(s.end(), 0);
     s.is_restored();
 }
+
+#[test]
+fn whether_a_backup_is_good_is_seen_and_what_is_damaged_in_it_is_named() {
+    let f = Fixture::grid(1, 2);
+    for name in ["ledger", "orders"] {
+        f.run(&["put", name, "--text", "words"]).exits(0);
+    }
+    let made = f.run(&["backup", "create", "--json"]).exits(0).json();
+    let id = made["backup"]["id"].as_str().unwrap().to_owned();
+    let mut s = Session::open(&f, &[], 36, 130);
+    s.press("5");
+    s.see("never; v verifies");
+    s.press("v");
+    s.see("complete · verified 100 %");
+    let path = f.path(&format!("backups/backup_{id}/ledger.maif"));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[444 + 372] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    s.press("v");
+    s.see("ledger.maif is damaged; good: the current copy on p1.1");
+    s.press("1");
+    s.see("1 critical");
+    s.press("q");
+    assert_eq!(s.end(), 0);
+    s.is_restored();
+}

@@ -1,5 +1,7 @@
 //! Which artifacts the newest complete backup knows: what is on no volume any more is missed.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -35,15 +37,22 @@ impl KnownNames {
             }
             Ok(())
         });
+        names.sort_unstable();
         if let Err(error) = read {
             tracing::warn!(%error, "what the newest backup holds is not known");
         }
     }
 
-    /// Each name with the backup's id.
-    pub fn list(&self) -> Vec<(ArtifactName, String)> {
-        let backup = self.backup.map(|id| id.to_string()).unwrap_or_default();
+    /// Each name with the backup's id, in the order of names.
+    pub fn list(&self) -> Vec<(ArtifactName, Arc<str>)> {
+        let backup: Arc<str> = self
+            .backup
+            .map(|id| id.to_string())
+            .unwrap_or_default()
+            .into();
         let names = self.names.iter();
-        names.map(|name| (name.clone(), backup.clone())).collect()
+        names
+            .map(|name| (name.clone(), Arc::clone(&backup)))
+            .collect()
     }
 }

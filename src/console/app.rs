@@ -149,6 +149,9 @@ pub struct Data {
     /// Who may write, as it was last seen.
     pub lease: Option<LeaseView>,
     pub surroundings: Option<Result<Surroundings, String>>,
+    /// The survey before, until whoever owns the screen has it freed elsewhere: with a million
+    /// artifacts that takes longer than a key may wait.
+    pub retired: Option<Seen>,
 }
 
 /// Calls that are under way, and when the next ones are due.

@@ -6,12 +6,12 @@ use std::{io, os::fd::AsFd, process, thread, time::Duration};
 use crossterm::event::{self, Event};
 use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::{
-    consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM},
+    consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGWINCH},
     iterator::Signals,
 };
 use tokio::sync::mpsc::Sender;
 
-use super::message::Message;
+use super::{message::Message, terminal::Terminal};
 
 /// When the screen's own thread cannot leave (a terminal that takes no bytes), this ends the
 /// process all the same.
@@ -30,7 +30,7 @@ pub fn listen(messages: &Sender<Message>) -> io::Result<()> {
                 leave(&hang_up, Message::HangUp, 129);
             }
         })?;
-    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGCONT])?;
+    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGCONT, SIGWINCH])?;
     let sender = messages.clone();
     thread::Builder::new()
         .name("signals".to_owned())
@@ -42,6 +42,10 @@ pub fn listen(messages: &Sender<Message>) -> io::Result<()> {
                     SIGHUP if is_hung_up() => leave(&sender, Message::HangUp, 129),
                     SIGHUP => leave(&sender, Message::Leave(129), 129),
                     SIGINT => leave(&sender, Message::Leave(130), 130),
+                    SIGWINCH => {
+                        let (columns, rows) = Terminal::size();
+                        drop(sender.try_send(Message::Resize(columns, rows)));
+                    }
                     // The bounded channel may be full of keys; a redraw more or less is no loss.
                     _ => drop(sender.try_send(Message::Continued)),
                 }
@@ -56,8 +60,8 @@ fn read_keys(messages: &Sender<Message>) {
             Ok(Event::Key(key)) => Message::Key(key),
             Ok(Event::Paste(text)) => Message::Paste(text),
             Ok(Event::Mouse(mouse)) => Message::Mouse(mouse),
-            Ok(Event::Resize(columns, rows)) => Message::Resize(columns, rows),
-            Ok(Event::FocusGained | Event::FocusLost) => continue,
+            // The signal tells, even while half a sequence is waited for.
+            Ok(Event::Resize(..) | Event::FocusGained | Event::FocusLost) => continue,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
                 tracing::warn!(%error, "the terminal cannot be read");

@@ -75,25 +75,12 @@ impl Console {
     }
 }
 
-/// Waits until paused jobs stand still: each has ended, or counted nothing for a while. One that is
-/// deep in a slow write is cut off as by a crash, which its journal is made for.
+/// Waits until paused jobs stand at a safe point or have ended. One that is deep in a slow write is
+/// cut off as by a crash, which its journal is made for.
 fn settle(jobs: &[RunningJob], within: Duration) {
-    const STILL: Duration = Duration::from_millis(150);
     let began = Instant::now();
-    let mut moved = began;
-    let mut before = Vec::new();
-    while began.elapsed() < within && moved.elapsed() < STILL {
-        let now: Vec<_> = jobs
-            .iter()
-            .filter(|job| job.done.borrow().is_none())
-            .map(|job| job.task.snapshot())
-            .collect();
-        if now.is_empty() {
-            return;
-        }
-        if now != before {
-            (moved, before) = (Instant::now(), now);
-        }
-        thread::sleep(Duration::from_millis(20));
+    let moves = |job: &RunningJob| job.done.borrow().is_none() && !job.task.snapshot().resting;
+    while began.elapsed() < within && jobs.iter().any(moves) {
+        thread::sleep(Duration::from_millis(10));
     }
 }

@@ -222,6 +222,10 @@ impl Console {
             if self.draw().is_err() {
                 return self.hang_up();
             }
+            if let Some(retired) = self.app.data.retired.take() {
+                // Where no thread is to be had it is freed here.
+                let _ = thread::Builder::new().spawn(move || drop(retired));
+            }
             let rest_at = self.rest.as_ref().map(|(_, at)| *at);
             let wake = rest_at.map_or(next_tick, |at| at.min(next_tick));
             let first = tokio::select! {

@@ -85,6 +85,8 @@ fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
 mod tests {
     use std::path::PathBuf;
 
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
         survey::{Reference, VolumeState, VolumeView},
@@ -120,13 +122,13 @@ mod tests {
             removed: false,
             vanished: false,
             unsupported: false,
-            reference: Some(Box::new(Reference {
+            reference: Some(Arc::new(Reference {
                 volume: VolumeIndex(1),
                 generation: Some(7),
                 reason: reason_of,
             })),
             newest_intact: None,
-            copies: Box::default(),
+            copies: Vec::new().into(),
         };
         reason(&survey(), &artifact)
     }

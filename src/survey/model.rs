@@ -4,7 +4,12 @@
 //! Sized for a million artifacts: names are stored once, rows are small, histories are one sorted
 //! array beside the rows.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -97,6 +102,55 @@ pub struct CopyView {
     pub stamp: Stamp,
 }
 
+/// The copies of an artifact, shared with the surveys after it as long as nothing changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Copies(Arc<[CopyView]>);
+
+impl From<Vec<CopyView>> for Copies {
+    fn from(copies: Vec<CopyView>) -> Self {
+        Self(copies.into())
+    }
+}
+
+impl Deref for Copies {
+    type Target = [CopyView];
+
+    fn deref(&self) -> &[CopyView] {
+        &self.0
+    }
+}
+
+/// Changing them changes no other survey's.
+impl DerefMut for Copies {
+    fn deref_mut(&mut self) -> &mut [CopyView] {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl FromIterator<CopyView> for Copies {
+    fn from_iter<I: IntoIterator<Item = CopyView>>(copies: I) -> Self {
+        Self(copies.into_iter().collect())
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Copies {
+    type Item = &'a mut CopyView;
+    type IntoIter = std::slice::IterMut<'a, CopyView>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
+    }
+}
+
+impl<'a> IntoIterator for &'a Copies {
+    type Item = &'a CopyView;
+    type IntoIter = std::slice::Iter<'a, CopyView>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// One artifact: a row.
 #[derive(Debug, Clone)]
 pub struct ArtifactView {
@@ -110,10 +164,10 @@ pub struct ArtifactView {
     pub vanished: bool,
     /// Not MAIF 2.1, and the same on all replicas.
     pub unsupported: bool,
-    pub reference: Option<Box<Reference>>,
+    pub reference: Option<Arc<Reference>>,
     pub newest_intact: Option<Box<NewestIntact>>,
     /// One a replica of its home, in replica order; then misplaced ones.
-    pub copies: Box<[CopyView]>,
+    pub copies: Copies,
 }
 
 impl ArtifactView {

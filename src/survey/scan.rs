@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use super::{
     checked::{Check, Checked},
     model::{
-        ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, PartitionView, Space,
-        Stamp, Survey, VersionView, VolumeIndex, VolumeState, VolumeView,
+        ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, PartitionView, Reference,
+        Space, Stamp, Survey, VersionView, VolumeIndex, VolumeState, VolumeView,
     },
 };
 use crate::{
@@ -23,10 +23,13 @@ use crate::{
     },
     volume::{
         ArtifactName, Dir, Fingerprint, Lane, Level, Listing, Pulse, Record, VersionId,
-        VersionKind, VolumeError, dir, listing,
+        VersionKind, VolumeError, dir,
+        listing::{self, CopyEntry, VersionEntry},
     },
 };
 
+/// About so many names are judged at a time.
+const PART: usize = 4096;
 /// Names looked at in one call to a volume: so many between two safe points.
 const BATCH: usize = 512;
 
@@ -38,8 +41,9 @@ pub struct Scope {
     pub names: Vec<ArtifactName>,
     /// What this host remembers of copies that were read to the last byte.
     pub checked: Checked,
-    /// Names that backups know: with no copy and no history left, they have vanished.
-    pub known: Vec<(ArtifactName, String)>,
+    /// Names that backups know: with no copy and no history left, they have vanished. In
+    /// the order of names.
+    pub known: Vec<(ArtifactName, Arc<str>)>,
 }
 
 /// Surveys the store.
@@ -64,15 +68,24 @@ pub fn survey_again(
     };
     let listings = list_volumes(store, &mut survey);
     task.checkpoint()?;
-    let mut rows = merge(store, &listings, scope);
-    count_volumes(&mut survey, listings);
-    if let Some(previous) = previous.filter(|p| is_comparable(p, &survey)) {
-        know_again(previous, &mut rows);
+    count_volumes(&mut survey, &listings);
+    count_work(scope, &listings, task);
+    let most = listings.iter().flatten().map(|l| l.copies.len()).max();
+    survey.artifacts.reserve(most.unwrap_or(0));
+    let previous = previous.filter(|p| is_comparable(p, &survey));
+    let mut known = Known {
+        previous,
+        next: 0,
+        judged: None,
+    };
+    // Part by part, so that what is only needed to judge a row is never held for all of them.
+    for part in Parts::of(&listings, &scope.known) {
+        let mut rows = merge(store, &part);
+        known.mark(&mut rows, task);
+        look_closer(store, scope, &mut survey, &mut rows, task)?;
+        compare_histories(store, &survey, &mut rows, task)?;
+        conclude(store, scope, &mut survey, rows, &mut known);
     }
-    look_closer(store, scope, &mut survey, &mut rows, task)?;
-    compare_histories(store, &survey, &mut rows, task)?;
-    task.phase("judging");
-    conclude(store, scope, &mut survey, rows, previous);
     distribute(store, &mut survey);
     survey.took = began.elapsed();
     Ok(survey)
@@ -138,7 +151,7 @@ fn space(dir: &Dir) -> Option<Space> {
     })
 }
 
-fn count_volumes(survey: &mut Survey, listings: Vec<Option<Listing>>) {
+fn count_volumes(survey: &mut Survey, listings: &[Option<Listing>]) {
     for (view, listing) in survey.volumes.iter_mut().zip(listings) {
         let Some(listing) = listing else { continue };
         view.artifacts = listing.copies.len() as u64;
@@ -182,7 +195,7 @@ struct Row {
     prints: Vec<(VolumeIndex, Vec<Fingerprint>)>,
     /// Volumes where the file is there but cannot be read.
     unreadable: Vec<VolumeIndex>,
-    backup: Option<String>,
+    backup: Option<Arc<str>>,
     level: Level,
     /// Where the survey before has it, unchanged.
     known: Option<usize>,
@@ -208,12 +221,88 @@ fn row<'a>(store: &Store, rows: &'a mut Rows, name: &ArtifactName) -> &'a mut Ro
     rows.entry(name.clone()).or_default()
 }
 
-fn merge(store: &Store, listings: &[Option<Listing>], scope: &Scope) -> Rows {
+/// What every volume lists of the names that come next.
+struct Part<'a> {
+    /// Copies and versions by volume.
+    listed: Vec<(&'a [CopyEntry], &'a [VersionEntry])>,
+    known: &'a [(ArtifactName, Arc<str>)],
+}
+
+/// The listings, names by names.
+struct Parts<'a> {
+    rest: Part<'a>,
+}
+
+impl<'a> Parts<'a> {
+    /// All are in the order of names.
+    fn of(listings: &'a [Option<Listing>], known: &'a [(ArtifactName, Arc<str>)]) -> Self {
+        let listed = |listing: &'a Option<Listing>| match listing {
+            Some(listing) => (listing.copies.as_slice(), listing.versions.as_slice()),
+            None => Default::default(),
+        };
+        Self {
+            rest: Part {
+                listed: listings.iter().map(listed).collect(),
+                known,
+            },
+        }
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Part<'a>;
+
+    fn next(&mut self) -> Option<Part<'a>> {
+        let rest = &mut self.rest;
+        let listed = || rest.listed.iter();
+        let nothing = listed().all(|(copies, versions)| copies.is_empty() && versions.is_empty());
+        if nothing && rest.known.is_empty() {
+            return None;
+        }
+        // The first name that fills the part for any of them ends it for all.
+        let last = listed()
+            .flat_map(|(copies, versions)| {
+                let copy = copies.get(PART).map(|copy| &copy.name);
+                [copy, versions.get(PART).map(|version| &version.name)]
+            })
+            .chain([rest.known.get(PART).map(|(name, _)| name)])
+            .flatten()
+            .min();
+        Some(Part {
+            listed: rest
+                .listed
+                .iter_mut()
+                .map(|(copies, versions)| {
+                    let copies = take_until(copies, last, |copy| &copy.name);
+                    (copies, take_until(versions, last, |version| &version.name))
+                })
+                .collect(),
+            known: take_until(&mut rest.known, last, |(name, _)| name),
+        })
+    }
+}
+
+/// Takes the beginning of a list, up to and with a name.
+fn take_until<'a, T>(
+    list: &mut &'a [T],
+    last: Option<&ArtifactName>,
+    name: impl Fn(&T) -> &ArtifactName,
+) -> &'a [T] {
+    let end = match last {
+        Some(last) => list.partition_point(|entry| name(entry) <= last),
+        None => list.len(),
+    };
+    let (taken, rest) = list.split_at(end);
+    *list = rest;
+    taken
+}
+
+fn merge(store: &Store, part: &Part<'_>) -> Rows {
     let mut rows = Rows::new();
-    for (position, (listing, slot)) in listings.iter().zip(store.slots()).enumerate() {
-        let Some(listing) = listing else { continue };
+    for (position, ((copies, versions), slot)) in part.listed.iter().zip(store.slots()).enumerate()
+    {
         let volume = index(position);
-        for copy in &listing.copies {
+        for copy in *copies {
             let row = row(store, &mut rows, &copy.name);
             let draft = Draft {
                 volume,
@@ -228,7 +317,7 @@ fn merge(store: &Store, listings: &[Option<Listing>], scope: &Scope) -> Rows {
                 row.misplaced.push(draft);
             }
         }
-        for version in &listing.versions {
+        for version in *versions {
             let row = row(store, &mut rows, &version.name);
             // Newest first within a name, so the first one of a volume is its newest.
             if version.kind == VersionKind::Removal
@@ -258,8 +347,8 @@ fn merge(store: &Store, listings: &[Option<Listing>], scope: &Scope) -> Rows {
             }
         }
     }
-    for (name, backup) in &scope.known {
-        row(store, &mut rows, name).backup = Some(backup.clone());
+    for (name, backup) in part.known {
+        row(store, &mut rows, name).backup = Some(Arc::clone(backup));
     }
     for row in rows.values_mut() {
         row.versions
@@ -278,12 +367,58 @@ fn is_comparable(previous: &Survey, survey: &Survey) -> bool {
     previous.level >= survey.level && volumes(previous) == volumes(survey)
 }
 
-/// Finds the rows in which nothing can have changed since `previous`.
-fn know_again(previous: &Survey, rows: &mut Rows) {
+/// The survey before, for rows in which nothing can have changed since.
+struct Known<'a> {
+    previous: Option<&'a Survey>,
+    /// Names come in order here and there: everything before this row has been passed.
+    next: usize,
+    /// The reference that was judged last: most artifacts have the same, and share it.
+    judged: Option<Arc<Reference>>,
+}
+
+impl<'a> Known<'a> {
+    /// The row of the survey before.
+    fn view(&self, row: usize) -> Option<&'a ArtifactView> {
+        self.previous?.artifacts.get(row)
+    }
+
+    /// The reference, shared with the artifact before when that has the same.
+    fn shared(&mut self, found: Reference) -> Arc<Reference> {
+        let same = self.judged.take().filter(|last| **last == found);
+        let shared = same.unwrap_or_else(|| Arc::new(found));
+        self.judged = Some(Arc::clone(&shared));
+        shared
+    }
+
+    /// Finds the rows that are as they were.
+    fn mark(&mut self, rows: &mut Rows, task: &Task) {
+        let Some(previous) = self.previous else {
+            return;
+        };
+        let mut same = 0;
+        for (name, row) in rows {
+            let passed = |artifact: &ArtifactView| artifact.name < *name;
+            while previous.artifacts.get(self.next).is_some_and(passed) {
+                self.next += 1;
+            }
+            let found = previous.artifacts.get(self.next);
+            if found.is_some_and(|artifact| {
+                artifact.name == *name && is_as_before(previous, self.next, artifact, row)
+            }) {
+                row.known = Some(self.next);
+                same += copies_of(row);
+            }
+        }
+        task.add_done(same);
+    }
+}
+
+/// Whether nothing can have changed since `previous`, whose row `number` it was.
+fn is_as_before(previous: &Survey, number: usize, artifact: &ArtifactView, row: &Row) -> bool {
     let at = previous.at.timestamp();
-    let copy_is_same = |copies: &[CopyView], draft: &Draft| {
+    let copy_is_same = |draft: &Draft| {
         draft.stamp.is_settled(at)
-            && copies.iter().any(|copy| {
+            && artifact.copies.iter().any(|copy| {
                 copy.volume == draft.volume
                     && copy.size == Some(draft.size)
                     && copy.stamp == draft.stamp
@@ -294,29 +429,46 @@ fn know_again(previous: &Survey, rows: &mut Rows) {
     let version_is_same = |a: &VersionView, b: &VersionView| {
         (a.id, a.kind, a.size, a.volumes) == (b.id, b.kind, b.size, b.volumes)
     };
-    // Both are in order of names.
-    let mut known = previous.artifacts.iter().enumerate().peekable();
-    for (name, row) in rows {
-        while known
-            .next_if(|(_, artifact)| artifact.name < *name)
-            .is_some()
-        {}
-        let Some((number, artifact)) = known.next_if(|(_, artifact)| artifact.name == *name) else {
-            continue;
-        };
-        let drafts = || row.copies.iter().chain(&row.misplaced);
-        let there = artifact.copies.iter().filter(|copy| copy.size.is_some());
-        let history = previous.history(number);
-        let same = usize::from(artifact.home) == row.home
-            && there.count() == drafts().count()
-            && drafts().all(|draft| copy_is_same(&artifact.copies, draft))
-            && history.len() == row.versions.len()
-            && history
-                .iter()
-                .zip(&row.versions)
-                .all(|(a, b)| version_is_same(a, b));
-        row.known = same.then_some(number);
+    let there = artifact.copies.iter().filter(|copy| copy.size.is_some());
+    let history = previous.history(number);
+    usize::from(artifact.home) == row.home
+        && there.count() as u64 == copies_of(row)
+        && row.copies.iter().chain(&row.misplaced).all(copy_is_same)
+        && history.len() == row.versions.len()
+        && history
+            .iter()
+            .zip(&row.versions)
+            .all(|(a, b)| version_is_same(a, b))
+}
+
+fn copies_of(row: &Row) -> u64 {
+    (row.copies.len() + row.misplaced.len()) as u64
+}
+
+/// Tells how much there is to look at.
+fn count_work(scope: &Scope, listings: &[Option<Listing>], task: &Task) {
+    let (mut items, mut bytes) = (0, 0);
+    if scope.level > Level::Presence {
+        let copies = listings.iter().flatten().flat_map(|l| &l.copies);
+        for copy in copies.filter(|copy| is_meant(scope, &copy.name)) {
+            items += 1;
+            bytes += copy.size;
+        }
     }
+    if scope.level < Level::Deep {
+        bytes = 0;
+    }
+    task.totals(items, bytes);
+    task.phase(if scope.level == Level::Deep {
+        "verifying"
+    } else {
+        "looking"
+    });
+}
+
+/// Whether a name is to be looked at as closely as the scope says.
+fn is_meant(scope: &Scope, name: &ArtifactName) -> bool {
+    scope.names.is_empty() || scope.names.binary_search(name).is_ok()
 }
 
 /// What one volume is asked about one name.
@@ -352,7 +504,7 @@ fn look_closer(
         .filter_map(|key| key.parse().ok())
         .collect();
     let wanted = |name: &ArtifactName, row: &Row| {
-        let level = if scope.names.is_empty() || scope.names.binary_search(name).is_ok() {
+        let level = if is_meant(scope, name) {
             scope.level
         } else {
             Level::Presence
@@ -370,21 +522,6 @@ fn look_closer(
             names.push(name.clone());
         }
     }
-    let copies = |row: &Row| row.copies.len() + row.misplaced.len();
-    let items = names.iter().filter_map(|name| rows.get(name)).map(copies);
-    let bytes = names.iter().filter_map(|name| rows.get(name)).map(|row| {
-        let deep = row.level == Level::Deep;
-        row.copies
-            .iter()
-            .map(|c| if deep { c.size } else { 0 })
-            .sum::<u64>()
-    });
-    task.totals(items.sum::<usize>() as u64, bytes.sum());
-    task.phase(if scope.level == Level::Deep {
-        "verifying"
-    } else {
-        "looking"
-    });
     for batch in names.chunks(BATCH) {
         task.checkpoint()?;
         let asked: Vec<_> = store
@@ -649,13 +786,12 @@ fn conclude(
     scope: &Scope,
     survey: &mut Survey,
     mut rows: Rows,
-    previous: Option<&Survey>,
+    known: &mut Known<'_>,
 ) {
     recall(store, scope, &mut rows);
     let at = survey.at.timestamp();
     for (name, row) in rows {
-        let known = row.known.zip(previous);
-        if let Some(view) = known.and_then(|(at, previous)| previous.artifacts.get(at)) {
+        if let Some(view) = row.known.and_then(|at| known.view(at)) {
             let artifact = u32::try_from(survey.artifacts.len()).unwrap_or(u32::MAX);
             survey.artifacts.push(view.clone());
             let versions = row.versions.into_iter();
@@ -720,9 +856,9 @@ fn conclude(
             removed: judgement.removed && !misplaced,
             vanished: judgement.vanished && !misplaced,
             unsupported: judgement.unsupported,
-            reference: judgement.reference.map(Box::new),
+            reference: judgement.reference.map(|found| known.shared(found)),
             newest_intact: newest_intact.map(Box::new),
-            copies: copies.into_boxed_slice(),
+            copies: copies.into(),
         });
     }
 }

@@ -78,6 +78,8 @@ pub struct FakeBackend {
     pub read_only: bool,
     /// Whether jobs run by themselves (the example) or are held by the test.
     pub alive: bool,
+    /// Whether inspecting panics.
+    pub bomb: bool,
     survey: Arc<Survey>,
     pub jobs: Mutex<Vec<JobView>>,
     pub held: Mutex<Vec<Held>>,
@@ -100,6 +102,7 @@ impl FakeBackend {
             shape,
             read_only: false,
             alive: false,
+            bomb: false,
             survey: Arc::new(survey(shape)),
             jobs: Mutex::new(jobs(shape)),
             held: Mutex::default(),
@@ -254,6 +257,7 @@ impl Backend for FakeBackend {
     }
 
     fn inspect(&self, name: &ArtifactName, version: Option<StateId>) -> Result<Inspection, String> {
+        assert!(!self.bomb, "the bomb in the worker went off");
         if self.shape == Shape::Unreachable {
             return Err(format!("{name} could not be read: no volume answers"));
         }
@@ -546,7 +550,7 @@ fn artifact(row: usize, name: ArtifactName) -> ArtifactView {
         removed: false,
         vanished: false,
         unsupported: false,
-        reference: Some(Box::new(Reference {
+        reference: Some(Arc::new(Reference {
             volume: VolumeIndex(home * 3),
             generation,
             reason: Reason::AllAgree,
@@ -568,7 +572,7 @@ fn damage(survey: &mut Survey) {
         a.copies[1].generation = Some(6);
         let (ahead, behind) = (a.copies[0].volume, a.copies[1].volume);
         a.copies[0].generation = Some(7);
-        a.reference = Some(Box::new(Reference {
+        a.reference = Some(Arc::new(Reference {
             volume: ahead,
             generation: Some(7),
             reason: Reason::Newest {
@@ -581,7 +585,7 @@ fn damage(survey: &mut Survey) {
         a.state = ArtifactState::Corrupt;
         a.copies[0].state = CopyState::Corrupt;
         let (good, bad) = (a.copies[1].volume, a.copies[0].volume);
-        a.reference = Some(Box::new(Reference {
+        a.reference = Some(Arc::new(Reference {
             volume: good,
             generation: a.copies[1].generation,
             reason: Reason::Intact { damaged: vec![bad] },

@@ -1,4 +1,4 @@
-//! The real binary in a real pseudo-terminal, and what it shows.
+//! The real binary, or a shell, in a real pseudo-terminal: what it shows, what it was sent, how it ends.
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -38,6 +38,13 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 impl Session {
     pub fn open(f: &Fixture, arguments: &[&str], rows: u16, cols: u16) -> Self {
         Self::open_with(f, arguments, rows, cols, &[])
+    }
+
+    /// A program of another name, a shell say.
+    pub fn run(f: &Fixture, program: &str, arguments: &[&str], rows: u16, cols: u16) -> Self {
+        let mut command = CommandBuilder::new(program);
+        command.args(arguments);
+        Self::start(f, command, (rows, cols))
     }
 
     /// With these variables set.
@@ -215,5 +222,28 @@ impl Session {
             }
         }
         assert!(!shown.parser.as_ref().unwrap().screen().alternate_screen());
+    }
+
+    /// How many bytes it was sent so far.
+    pub fn sent(&self) -> usize {
+        self.shown.0.lock().unwrap().bytes.len()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    /// Processor time that it took so far.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let after_name = stat.rsplit(')').next().unwrap();
+        let ticks: u64 = after_name
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().unwrap())
+            .sum();
+        // Linux counts for user space in hundredths of a second.
+        Duration::from_millis(ticks * 10)
     }
 }

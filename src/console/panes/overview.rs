@@ -21,12 +21,19 @@ use crate::{
     volume::Level,
 };
 
+/// Columns of a finding's line.
+const WIDEST: u16 = 140;
+
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
     let [critical, warnings, infos] = app.data.severities;
-    let heading = match critical + warnings + infos {
+    let mut heading = match critical + warnings + infos {
         0 => "findings".to_owned(),
         all => plural(all as u64, "finding", "findings"),
     };
+    let hidden = (app.data.findings.len()).saturating_sub(visible(app, parts).count());
+    if hidden > 0 {
+        heading = format!("{heading}, {} not in sight", count(hidden as u64));
+    }
     canvas.put(
         parts.list.x + 1,
         parts.list.y,
@@ -57,6 +64,11 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
         }
     }
     for (at, row) in visible(app, parts) {
+        // On a wide screen the remedy stays where the eye finds it, near the words.
+        let row = Rect {
+            width: row.width.min(WIDEST),
+            ..row
+        };
         if let Some(finding) = app.data.findings.get(at) {
             line(app, canvas, finding, row);
             cursor(app, canvas, at, row);

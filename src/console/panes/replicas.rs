@@ -325,7 +325,15 @@ fn copy_line(
         words.push(check.to_string().chars().take(8).collect());
     }
     let room = row.width.saturating_sub(26);
-    canvas.put(row.x + 26, row.y, room, &words.join("  "), Role::Dim);
+    // What has no room is left out whole: half a digest says nothing.
+    let mut line = String::new();
+    for word in words {
+        if text::width(&line) + text::width(&word) + 2 <= usize::from(room) + 2 {
+            line.push_str(&word);
+            line.push_str("  ");
+        }
+    }
+    canvas.put(row.x + 26, row.y, room, line.trim_end(), Role::Dim);
 }
 
 fn legend(canvas: &mut Canvas<'_>, area: Rect) {

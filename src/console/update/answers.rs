@@ -158,6 +158,7 @@ pub(super) fn surveyed(app: &mut App, result: Result<Option<Seen>, String>) -> V
                 if let Some(before) = app.seen() {
                     app.marks.follow(&before, &seen);
                     news = events::volumes(&before.survey, &seen.survey);
+                    app.data.retired = Some(before);
                 }
                 app.data.survey = Some(seen.survey);
                 app.data.table = seen.table;

@@ -16,6 +16,7 @@ use super::{
     layout,
     message::{Command, Message},
     theme::Role,
+    widgets::Dialog,
 };
 
 pub use keys::set_filter;
@@ -67,6 +68,10 @@ pub fn update(app: &mut App, message: Message) -> Vec<Command> {
                 next_backups: app.moment.elapsed + app.settings.refresh * 10,
                 ..Default::default()
             };
+            // What waits for an answer waits in vain.
+            if app.dialog.as_ref().is_some_and(Dialog::waits) {
+                app.dialog = None;
+            }
             app.say(
                 Role::Critical,
                 format!("a part of the engine failed: {what}; see the log"),

@@ -38,7 +38,7 @@ impl HelpDialog {
         let height = u16::try_from(lines.len() + 5).unwrap_or(u16::MAX);
         let area = centred(
             screen,
-            84.min(screen.width),
+            112.min(screen.width),
             height.max(10).min(screen.height),
         );
         let title = format!("keys in {}", app.pane.names().0);

@@ -43,6 +43,18 @@ pub enum Dialog {
     TakeOver(takeover::TakeOver),
 }
 
+impl Dialog {
+    /// Whether it is there for an answer of the engine.
+    pub fn waits(&self) -> bool {
+        match self {
+            Self::Planning { .. } => true,
+            Self::Plan(plan) => matches!(plan.state, plan::State::Starting(_)),
+            Self::Inspect(inspect) => inspect.found.is_none(),
+            _ => false,
+        }
+    }
+}
+
 /// What a key did to a dialog.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {

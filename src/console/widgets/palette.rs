@@ -42,7 +42,7 @@ impl PaletteDialog {
 
     pub fn draw(&self, app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
         let matches = matches(&self.filter, app.pane);
-        let area = centred(screen, 76.min(screen.width), 16.min(screen.height));
+        let area = centred(screen, 104.min(screen.width), 16.min(screen.height));
         let inner = canvas.frame(area, "commands", Role::Title);
         super::prompt::draw_line(canvas, inner, &self.filter, true);
         let rows = usize::from(inner.height.saturating_sub(2));

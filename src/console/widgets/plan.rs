@@ -16,7 +16,7 @@ use crate::{
         theme::Role,
     },
     plan::Plan,
-    report::{self, count, number::ratio, percent, plural, size},
+    report::{self, count, percent, plural, size},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +214,7 @@ impl PlanDialog {
         );
     }
 
-    /// What it is about, who gets how much, and the room on each volume.
+    /// What it is about, and who gets how much.
     fn forecast(&self, width: usize) -> Vec<Vec<Piece>> {
         let summary = &self.plan.summary;
         let line = |words: String, role| vec![(words, role)];
@@ -243,26 +243,35 @@ impl PlanDialog {
             let words = text::wrap(warning, width);
             lines.extend(words.into_iter().map(|w| line(w, Role::Warning)));
         }
-        for need in &summary.space {
-            let share = ratio(need.needed, need.free);
-            let tight = need.needed > need.free;
-            let role = if tight { Role::Critical } else { Role::Dim };
-            let word = if tight { "does not fit" } else { "" };
-            lines.push(line(
-                format!(
-                    "  {:<8} needs {:>9} of {:>9} free ({}) {word}",
-                    need.volume,
-                    size(need.needed),
-                    size(need.free),
-                    percent(share),
-                ),
-                role,
-            ));
-        }
         lines
     }
 
-    /// Everything above the steps.
+    /// The room on each volume; where it fits, as many in a line as there is room for.
+    fn space(&self, width: usize) -> Vec<Vec<Piece>> {
+        const COLUMN: usize = 48;
+        let needs: Vec<Piece> = self
+            .plan
+            .summary
+            .space
+            .iter()
+            .map(|need| {
+                let tight = need.needed > need.free;
+                let word = if tight { "does not fit" } else { "" };
+                let words = format!(
+                    "  {:<8} needs {:>9} of {:>9} free {word}",
+                    need.volume,
+                    size(need.needed),
+                    size(need.free),
+                );
+                let role = if tight { Role::Critical } else { Role::Dim };
+                (format!("{words:<COLUMN$}"), role)
+            })
+            .collect();
+        let across = (width / COLUMN).max(1);
+        needs.chunks(across).map(<[Piece]>::to_vec).collect()
+    }
+
+    /// Everything above the steps, what matters most first: a small screen cuts the end.
     fn head(&self, app: &App, width: usize) -> Vec<Vec<Piece>> {
         let summary = &self.plan.summary;
         let line = |words: String, role| vec![(words, role)];
@@ -334,6 +343,7 @@ impl PlanDialog {
                 Role::Good,
             ));
         }
+        lines.extend(self.space(width));
         let same_as = text::wrap(&format!("same as: {}", self.same_as), width);
         lines.extend(same_as.into_iter().map(|words| line(words, Role::Dim)));
         lines
