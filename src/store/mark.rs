@@ -14,8 +14,8 @@ use super::{
     watermark,
 };
 use crate::volume::{
-    At, Identity, Lane, Membership, Probe, Volume, VolumeError, Watermark, identity, listing,
-    mount, probe,
+    At, Identity, Lane, Membership, Pending, Probe, Volume, VolumeError, Watermark, identity,
+    listing, mount, probe,
 };
 
 /// What an operator sees of a directory before it is marked. Sizes in bytes.
@@ -257,12 +257,20 @@ pub fn rewrite(
     slot: &Slot,
     change: impl FnOnce(&mut Identity) + Send + 'static,
 ) -> Result<(), StoreError> {
-    Ok(slot.volume.run(Lane::Short, move |dir, _| {
+    Ok(rewriting(slot, change).wait()?)
+}
+
+/// Begins to; several volumes are changed side by side.
+pub(super) fn rewriting(
+    slot: &Slot,
+    change: impl FnOnce(&mut Identity) + Send + 'static,
+) -> Pending<()> {
+    slot.volume.start(Lane::Short, move |dir, _| {
         let mut identity = Identity::read(dir)?.ok_or_else(|| VolumeError::Bad {
             path: dir.own(identity::FILE),
             problem: "it is gone".to_owned(),
         })?;
         change(&mut identity);
         identity.write(dir)
-    })?)
+    })
 }

@@ -19,10 +19,10 @@ use std::{
 
 use super::{
     grid::{Slot, Store},
-    mark::rewrite,
+    mark::rewriting,
     state::VolumeState,
 };
-use crate::volume::{Identity, Lane, LockMode, Membership, Watermark, dir::OWN};
+use crate::volume::{Identity, Lane, LockMode, Membership, Pending, Watermark, dir::OWN};
 
 /// How old the number may be when a single change begins.
 const EVERY: i64 = 600;
@@ -124,31 +124,51 @@ impl Store {
         noted.retain(|label, _| self.slot(label).is_some());
         let carried = marks.iter().map(|mark| mark.watermark.number);
         let number = 1 + carried.chain(noted.values().copied()).max().unwrap_or(0);
-        let raised: Vec<&Slot> = slots
+        let pending: Vec<_> = slots
             .into_iter()
-            .filter(|slot| match slot.state {
-                VolumeState::Ok | VolumeState::Full => told(slot, move |identity| {
-                    identity.watermark.number = number;
-                    identity.watermark.at = now;
-                }),
-                // Found rolled back: it must stay so when those that know are away.
-                VolumeState::Joining => {
-                    told(slot, |identity| identity.state = Membership::Joining);
-                    false
-                }
-                _ => false,
+            .filter_map(|slot| {
+                let raising = match slot.state {
+                    VolumeState::Ok | VolumeState::Full => rewriting(slot, move |identity| {
+                        identity.watermark.number = number;
+                        identity.watermark.at = now;
+                    }),
+                    // Found rolled back: it must stay so when those that know are away.
+                    VolumeState::Joining if is_active(slot) => {
+                        rewriting(slot, |identity| identity.state = Membership::Joining)
+                    }
+                    _ => return None,
+                };
+                Some((slot, raising))
             })
             .collect();
+        let raised: Vec<&Slot> = pending
+            .into_iter()
+            .filter(|(slot, _)| slot.state != VolumeState::Joining)
+            .filter_map(|(slot, raising)| told(slot, raising).then_some(slot))
+            .collect();
         noted.extend(raised.iter().map(|slot| (slot.label().to_owned(), number)));
-        for slot in raised {
-            let others = noted.clone();
-            told(slot, move |identity| identity.watermark.others = others);
+        let pending: Vec<_> = raised
+            .iter()
+            .map(|slot| {
+                let others = noted.clone();
+                rewriting(slot, move |identity| identity.watermark.others = others)
+            })
+            .collect();
+        for (slot, noting) in raised.iter().zip(pending) {
+            told(slot, noting);
         }
     }
 }
 
-fn told(slot: &Slot, change: impl FnOnce(&mut Identity) + Send + 'static) -> bool {
-    let result = rewrite(slot, change);
+/// Whether its mark calls it active.
+fn is_active(slot: &Slot) -> bool {
+    let mark = slot.identity.as_ref();
+    mark.is_some_and(|mark| mark.state == Membership::Active)
+}
+
+/// Whether a volume took it.
+fn told(slot: &Slot, pending: Pending<()>) -> bool {
+    let result = pending.wait();
     if let Err(error) = &result {
         tracing::warn!(%error, volume = slot.label(), "its watermark is not raised");
     }
