@@ -614,3 +614,20 @@ fn an_edited_control_is_applied_as_a_move() {
     run(&f, "ops-1", &["put", "doc", "--text", "y"]).exits(0);
     assert!(f.path("c/p1/.maifdeck/lease").exists());
 }
+
+#[test]
+fn the_help_says_what_holds_where_and_the_probe_how_to_try_it() {
+    let f = leased(1, "5s");
+    let help = f.run(&["help", "lease"]).exits(0).text();
+    for place in [
+        "local disks",
+        "NFS v4, v3",
+        "SMB",
+        "s3fs and FUSE",
+        "know no leases",
+    ] {
+        assert!(help.contains(place), "{place}: {help}");
+    }
+    let probe = f.run(&["volume", "probe", "p1.1"]).exits(0);
+    assert!(probe.stderr.contains("only two hosts can"), "{probe:?}");
+}
