@@ -41,6 +41,8 @@ pub struct Cancelled;
 #[derive(Debug, Default)]
 struct State {
     now: Snapshot,
+    /// Paused, and whoever works gives back what others may want meanwhile.
+    resting: bool,
     published: Option<Instant>,
 }
 
@@ -113,7 +115,18 @@ impl Task {
         self.update(true, |now| now.paused = true);
     }
 
+    /// Pauses it for a time in which its process may not run: locks are given back.
+    pub fn rest(&self) {
+        self.lock().resting = true;
+        self.pause();
+    }
+
+    pub fn is_resting(&self) -> bool {
+        self.lock().resting
+    }
+
     pub fn resume(&self) {
+        self.lock().resting = false;
         self.update(true, |now| now.paused = false);
         self.state.1.notify_all();
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/hosts.rs"]
+mod hosts;
 mod support;
 
 use std::{
@@ -11,98 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hosts::{holder, leased, on, run, signal, status, stopped, stopped_put};
 use serde_json::Value;
 use support::{Fixture, Run};
-
-/// A grid with leases; `ttl` as in the configuration.
-fn leased(replicas: usize, ttl: &str) -> Fixture {
-    let f = Fixture::empty();
-    let directories: Vec<String> = (b'a'..)
-        .take(replicas)
-        .map(|disk| format!("{}/p1", char::from(disk)))
-        .collect();
-    let partition = format!("p1={}", directories.join(","));
-    f.run(&["init", "--leases", "--partition", &partition])
-        .exits(0);
-    f.configure(
-        "leader",
-        &format!("ttl = \"{ttl}\"\nbarrier_timeout = \"300ms\""),
-    );
-    f
-}
-
-/// A command of another host: its own name, its own state directory.
-fn on(f: &Fixture, host: &str, arguments: &[&str]) -> Command {
-    let mut command = f.command(arguments);
-    command
-        .env("MAIFDECK_HOST", host)
-        .env("XDG_STATE_HOME", f.path(&format!("state-{host}")))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn run(f: &Fixture, host: &str, arguments: &[&str]) -> Run {
-    on(f, host, arguments).output().unwrap().into()
-}
-
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Starts a put that stops itself at a point, and waits until it has.
-fn stopped_put(f: &Fixture, host: &str, name: &str, point: &str) -> Child {
-    stopped(on(f, host, &["put", name, "--text", host, "--json"]), point)
-}
-
-/// Starts a command that stops itself at a point, and waits until it has.
-fn stopped(mut command: Command, point: &str) -> Child {
-    let child = command
-        .env("MAIFDECK_FAULT", format!("{point}=stop"))
-        .spawn()
-        .unwrap();
-    let stat = format!("/proc/{}/stat", child.id());
-    until("the stop", || {
-        let text = fs::read_to_string(&stat).unwrap();
-        text.rsplit_once(") ")
-            .is_some_and(|(_, rest)| rest.starts_with('T'))
-    });
-    child
-}
-
-fn signal(child: &Child, signal: rustix::process::Signal) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, signal).unwrap();
-}
-
-fn status(f: &Fixture, host: &str, arguments: &[&str]) -> Value {
-    let mut all = vec!["lease", "status", "--json"];
-    all.extend(arguments);
-    run(f, host, &all).exits(0).json()
-}
-
-/// A holder that keeps the lease until its stdin is closed or it is killed.
-fn holder(f: &Fixture, host: &str) -> Child {
-    let mut child = on(
-        f,
-        host,
-        &["lease", "hold", "--", "sh", "-c", "echo; read x"],
-    )
-    .stdin(Stdio::piped())
-    .spawn()
-    .unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(child.stdout.as_mut().unwrap()),
-        &mut line,
-    )
-    .unwrap();
-    child
-}
 
 #[test]
 fn a_single_write_takes_the_lease_and_gives_it_back() {
@@ -521,96 +434,18 @@ fn what_holds_a_lock_is_named_with_host_pid_and_operation() {
 }
 
 #[test]
-fn the_lease_moves_to_another_volume_as_a_plan_and_nobody_leads_where_it_was() {
-    let f = leased(3, "5s");
-    run(&f, "ops-1", &["put", "doc", "--text", "x"]).exits(0);
-    run(&f, "ops-1", &["lease", "move", "p1.9", "--yes"]).exits(5);
-    run(&f, "ops-1", &["lease", "move", "p1.1", "--yes"]).exits(2);
-    let before = fs::read_to_string(f.path("maifdeck.toml")).unwrap();
-    let planned = run(
-        &f,
-        "ops-1",
-        &["lease", "move", "p1.2", "--dry-run", "--json"],
-    )
-    .exits(0);
-    assert_eq!(planned.json()["plan"]["intent"], "lease-move");
-    // Not while somebody else leads.
-    let mut other = holder(&f, "ops-2");
-    let refused = run(&f, "ops-1", &["lease", "move", "p1.2", "--yes", "--json"]).exits(3);
-    assert!(refused.stderr.contains("ops-2 pid"), "{refused:?}");
-    assert_eq!(fs::read_to_string(f.path("maifdeck.toml")).unwrap(), before);
-    drop(other.stdin.take());
-    other.wait().unwrap();
-
-    // A write that was prepared under the layout before, as its leader.
-    let late = stopped_put(&f, "ops-3", "late", "lease.won");
-    let old = status(&f, "ops-1", &["--wait"]);
-    assert_eq!(old["host"], "ops-3");
-    run(&f, "ops-1", &["lease", "steal", "--yes"]).exits(0);
-    let moved = run(&f, "ops-1", &["lease", "move", "p1.2", "--yes", "--json"]).exits(0);
-    assert_eq!(moved.json()["job"]["state"], "done");
-    signal(&late, rustix::process::Signal::CONT);
-    let ended: Run = late.wait_with_output().unwrap().into();
-    assert_eq!(ended.exits(3).json()["error"]["kind"], "lease_lost");
-
-    run(&f, "ops-1", &["put", "doc", "--text", "y"]).exits(0);
-    let now = status(&f, "ops-1", &[]);
-    assert!(
-        now["epoch"].as_u64() > old["epoch"].as_u64(),
-        "numbers only grow"
-    );
-    assert!(f.path("b/p1/.maifdeck/lease.lock").exists());
-    // A host that was not told is refused, and says what differs.
-    let stale = f.path("stale.toml");
-    fs::write(&stale, before).unwrap();
-    let stale = stale.to_str().unwrap();
-    let refused = run(
-        &f,
-        "ops-2",
-        &["--config", stale, "put", "doc", "--text", "z"],
-    )
-    .exits(3);
-    assert!(refused.stderr.contains("control is p1.2"), "{refused:?}");
-    // There and back again.
-    run(&f, "ops-1", &["lease", "move", "p1.1", "--yes"]).exits(0);
-    run(&f, "ops-1", &["put", "doc", "--text", "z"]).exits(0);
-    assert!(status(&f, "ops-1", &[])["epoch"].as_u64() > now["epoch"].as_u64());
-}
-
-#[test]
-fn a_move_of_the_lease_that_was_cut_off_anywhere_goes_on() {
-    for point in [
-        "layout.raised=kill@1",
-        "layout.raised=kill@2",
-        "layout.raised=kill@3",
-        "layout.configured=kill",
-        "apply.batch-done=kill",
-        "layout.sealed=kill@2",
+fn the_help_says_what_holds_where_and_the_probe_how_to_try_it() {
+    let f = leased(1, "5s");
+    let help = f.run(&["help", "lease"]).exits(0).text();
+    for place in [
+        "local disks",
+        "NFS v4, v3",
+        "SMB",
+        "s3fs and FUSE",
+        "know no leases",
     ] {
-        let f = leased(3, "300ms");
-        run(&f, "ops-1", &["put", "doc", "--text", "x"]).exits(0);
-        let mut cut = on(&f, "ops-1", &["lease", "move", "p1.2", "--yes"]);
-        let cut = cut.env("MAIFDECK_FAULT", point).output().unwrap();
-        assert_eq!(cut.status.code(), None, "{point}");
-        let jobs = run(&f, "ops-1", &["jobs", "--json"]).json();
-        let id = jobs["jobs"][0]["id"].as_str().unwrap().to_owned();
-        let resumed = run(&f, "ops-1", &["jobs", "resume", &id, "--json"]);
-        assert_eq!(resumed.code, Some(0), "{point}: {resumed:?}");
-        run(&f, "ops-2", &["put", "doc", "--text", "y"]).exits(0);
-        run(&f, "ops-2", &["lease", "status"]).exits(0);
-        let text = fs::read_to_string(f.path("maifdeck.toml")).unwrap();
-        assert!(text.contains("control = \"p1.2\""), "{point}");
-        run(&f, "ops-2", &["config", "apply", "--yes"]).exits(0);
+        assert!(help.contains(place), "{place}: {help}");
     }
-}
-
-#[test]
-fn an_edited_control_is_applied_as_a_move() {
-    let f = leased(3, "5s");
-    run(&f, "ops-1", &["put", "doc", "--text", "x"]).exits(0);
-    f.configure("store", "control = \"p1.3\"");
-    run(&f, "ops-1", &["put", "doc", "--text", "y"]).exits(3);
-    run(&f, "ops-1", &["config", "apply", "--yes"]).exits(0);
-    run(&f, "ops-1", &["put", "doc", "--text", "y"]).exits(0);
-    assert!(f.path("c/p1/.maifdeck/lease").exists());
+    let probe = f.run(&["volume", "probe", "p1.1"]).exits(0);
+    assert!(probe.stderr.contains("only two hosts can"), "{probe:?}");
 }

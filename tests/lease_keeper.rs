@@ -118,6 +118,63 @@ fn a_resting_console_gives_the_lease_back_and_takes_it_up_again_unless_another_h
 }
 
 #[test]
+fn a_job_that_rests_gives_its_locks_back_and_goes_on_under_them() {
+    use maifdeck::{
+        apply, planner,
+        progress::Task,
+        store::held::{LockOf, held_now},
+        volume::Level,
+    };
+    let f = Fixture::empty();
+    f.run(&["init", "--leases", "--partition", "p1=a,b,c"])
+        .exits(0);
+    f.configure("store", "lock_timeout = \"200ms\"");
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    std::fs::remove_file(f.path("b/doc.maif")).unwrap();
+    let store = open(&f, Access::Write);
+    let plan = planner::repair(&store, Level::Quick, planner::Repair::default()).unwrap();
+    let locks = || -> Vec<LockOf> {
+        let held = held_now(&store).unwrap().into_iter();
+        held.filter(|lock| lock.certain)
+            .map(|lock| lock.of)
+            .collect()
+    };
+    for overtaken in [true, false] {
+        let keeper = Keeper::open(&store, true);
+        until(&keeper, "leads", |k| k.status().mine);
+        let task = Task::new();
+        let job = apply::begin(&store, &plan).unwrap();
+        assert!(locks().contains(&LockOf::Job));
+        task.rest();
+        let worker = std::thread::spawn({
+            let task = task.clone();
+            move || job.run(&task)
+        });
+        while !locks().is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        keeper.rest();
+        if overtaken {
+            // Another host does what it waited for, and leaves: this one may not go on.
+            f.run(&["put", "other", "--text", "x"]).exits(0);
+            keeper.wake();
+            task.resume();
+            let refused = worker.join().unwrap().unwrap_err();
+            assert!(refused.to_string().contains("lost the lease"), "{refused}");
+            let jobs = f.run(&["jobs", "--json"]).json();
+            assert_eq!(jobs["jobs"][0]["state"], "interrupted");
+            assert!(!f.path("b/doc.maif").exists());
+            continue;
+        }
+        keeper.wake();
+        task.resume();
+        let done = worker.join().unwrap().unwrap();
+        assert_eq!(done.steps_done, 1);
+        assert!(f.path("b/doc.maif").exists());
+    }
+}
+
+#[test]
 fn a_lease_whose_holder_died_waits_for_the_operator_and_only_what_was_confirmed_is_taken() {
     let f = leased();
     f.command(&["put", "a", "--text", "x"])

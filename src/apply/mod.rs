@@ -66,8 +66,11 @@ impl Job {
             // Ended before or between its steps: the journal says so, whatever else fails.
             let state = match error {
                 StoreError::Cancelled(_) => JobState::Cancelled,
-                // Another host leads now; what is left can be resumed when it no longer does.
-                StoreError::Lease(_) => JobState::Interrupted,
+                // Another leads now, or took the locks while this one rested; what is left can be
+                // resumed when it no longer does.
+                StoreError::Lease(_) | StoreError::Locked { .. } | StoreError::LayoutDiffers(_) => {
+                    JobState::Interrupted
+                }
                 _ => JobState::Failed,
             };
             let bytes = task.snapshot().bytes_done;

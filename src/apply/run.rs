@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeSet, time::Instant};
 
-use super::{copies, lock_mode, relayout, steps};
+use super::{copies, keep_out, lock_mode, relayout, steps};
 use crate::{
     journal::{
         JobState, Journal,
@@ -66,13 +66,13 @@ pub fn run(
     if matches!(plan.intent, Intent::Layout { .. }) {
         // Nobody else may write while the layout is raised; everybody may while artifacts move.
         drop(indexed);
-        while let Stretch::Relaid(next) = run.stretch(&store)? {
+        while let Stretch::Relaid(next) = run.stretch(&store, held)? {
             store = next.in_bulk();
             run.lead = run.lead.follow(&store)?;
             held.share_store()?;
         }
     } else {
-        run.stretch(&store)?;
+        run.stretch(&store, held)?;
     }
     let mut needed = vec![journal.id().to_owned()];
     if let Intent::Undo { job } = &plan.intent {
@@ -121,7 +121,7 @@ impl Run<'_> {
     }
 
     /// Runs steps until they end or the layout is another one.
-    fn stretch(&mut self, store: &Store) -> Result<Stretch, StoreError> {
+    fn stretch(&mut self, store: &Store, held: &mut hold::Held) -> Result<Stretch, StoreError> {
         let size = copies::batch_size(store);
         let (plan, done, journal, task) = (self.plan, self.done, self.journal, self.task);
         let context = steps::Context {
@@ -141,11 +141,12 @@ impl Run<'_> {
                 return Ok(Stretch::End);
             };
             self.next = last + 1;
-            let began = Instant::now();
+            self.rest(store, held)?;
             if task.checkpoint().is_err() {
                 self.cancelled = true;
                 return Ok(Stretch::End);
             }
+            let began = Instant::now();
             // A lease that was lost ends the job: none of its other steps may change anything.
             *context.commit.borrow_mut() = self.lead.commit(store, &writable)?;
             if let [
@@ -185,6 +186,25 @@ impl Run<'_> {
                 task.rest(began.elapsed());
             }
         }
+    }
+
+    /// While it rests, others may work on the store. Not where they would see half of it: what began
+    /// alone ends alone.
+    fn rest(&self, store: &Store, held: &mut hold::Held) -> Result<(), StoreError> {
+        if !self.task.is_resting() || lock_mode(&self.plan.intent) == LockMode::Exclusive {
+            return Ok(());
+        }
+        *held = hold::Held::default();
+        // Cancelled or not: the end is made under the locks.
+        let _ = self.task.checkpoint();
+        *held = keep_out(store, self.plan)?;
+        let number = |store: &Store| store.layout().map(|layout| layout.number);
+        if number(&store.reopened()) != number(store) {
+            return Err(StoreError::LayoutDiffers(
+                "it was changed while this job rested".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     fn results(

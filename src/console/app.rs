@@ -423,10 +423,11 @@ impl App {
 
     /// Why this change may not be made now.
     pub fn refusal_of(&self, action: Action) -> Option<String> {
-        if action.is_about_the_lease() {
-            return self.store.read_only.clone();
+        if action.needs_the_lease() {
+            self.refusal()
+        } else {
+            self.store.read_only.clone()
         }
-        self.refusal()
     }
 
     pub fn ticket(&mut self) -> Ticket {

@@ -36,12 +36,12 @@ impl Console {
         result
     }
 
-    /// Pauses our jobs and gives the engine a moment to come to a safe point. Returns where those
+    /// Our jobs rest, and the engine has a moment to come to a safe point. Returns where those
     /// that can be resumed keep their journals.
     pub(super) fn bring_to_rest(&self) -> Vec<String> {
         let jobs: Vec<_> = self.app.running.iter().map(|r| r.job.clone()).collect();
         for job in &jobs {
-            job.task.pause();
+            job.task.rest();
         }
         let backend = Arc::clone(&self.backend);
         let (done, rested) = mpsc::channel();

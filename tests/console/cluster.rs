@@ -108,6 +108,9 @@ fn who_does_not_lead_changes_nothing_and_is_told_who_does() {
         assert!(text.contains(why), "{keys}: {text}");
         assert!(console.app.dialog.is_none() && console.app.running.is_empty());
     }
+    // Reading changes nothing.
+    console.press("3 v");
+    assert_eq!(console.app.running.len(), 1);
     // It leads as soon as it is its turn.
     becomes(&mut console, free());
     becomes(&mut console, leading(8));

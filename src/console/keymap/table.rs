@@ -69,9 +69,13 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether it is about the lease itself, and so not only for who leads.
-    pub const fn is_about_the_lease(self) -> bool {
-        matches!(self, Self::TakeOver | Self::StepDown)
+    /// Whether only who leads may do it: not what is about the lease itself, nor what only reads the
+    /// store and writes beside it.
+    pub const fn needs_the_lease(self) -> bool {
+        !matches!(
+            self,
+            Self::TakeOver | Self::StepDown | Self::Verify | Self::VerifyQuick
+        )
     }
 }
 

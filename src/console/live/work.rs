@@ -45,6 +45,12 @@ impl Live {
                 Ok(Err(StoreError::Cancelled(Cancelled))) => {
                     ended(JobState::Cancelled, "cancelled")
                 }
+                // As its journal says: it can be resumed.
+                Ok(Err(
+                    error @ (StoreError::Lease(_)
+                    | StoreError::Locked { .. }
+                    | StoreError::LayoutDiffers(_)),
+                )) => ended(JobState::Interrupted, &words(&error)),
                 Ok(Err(error)) => ended(JobState::Failed, &words(&error)),
                 Err(_) => {
                     tracing::error!("a job panicked");

@@ -225,7 +225,7 @@ pub fn write_lock(dir: &Dir, file: &File, epoch: Epoch) -> Result<(), VolumeErro
     let path = lock_path(dir);
     let text = format!("{}\n", epoch.digits());
     file.write_all_at(text.as_bytes(), 0).at("write", &path)?;
-    file.sync_all().at("sync", &path)
+    file.sync_data().at("sync", &path)
 }
 
 fn read_number(file: &File) -> io::Result<Epoch> {

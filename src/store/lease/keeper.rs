@@ -175,21 +175,22 @@ fn watch(shared: &Shared) {
         let is_free = view.state == LeaseState::Free;
         let (wanted, lost) = {
             let mut state = shared.lock();
-            state.view = view;
             let lost = state.tenure.take_if(|tenure| tenure.is_lost());
             if lost.is_some() {
-                state.note = Some(format!("the lease was taken: {}", state.view.words()));
+                state.note = Some(format!("the lease was taken: {}", view.words()));
                 state.wanted = false;
             }
             (state.may_take() && state.tenure.is_none() && is_free, lost)
         };
         drop(lost);
-        if wanted {
-            take(shared, &store, &mut observer.watch);
+        // What is taken at once was never free for the screen.
+        if wanted && take(shared, &store, &mut observer.watch) {
+            continue;
         }
         let every = (store.config().leader.ttl / 10)
             .clamp(Duration::from_millis(20), Duration::from_secs(1));
-        let state = shared.lock();
+        let mut state = shared.lock();
+        state.view = view;
         if state.phase == Phase::Closed {
             return;
         }
@@ -197,23 +198,25 @@ fn watch(shared: &Shared) {
     }
 }
 
-fn take(shared: &Shared, store: &Store, watch: &mut Watch) {
+/// Whether it is ours now.
+fn take(shared: &Shared, store: &Store, watch: &mut Watch) -> bool {
     let patience = Patience::until(Instant::now());
     let taken = store.take_lease(Purpose::Console, patience, watch);
-    let unwanted = {
+    let (ours, unwanted) = {
         let mut state = shared.lock();
         match taken {
             Ok(tenure) if state.may_take() => {
                 state.note = None;
-                state.tenure.replace(tenure)
+                (true, state.tenure.replace(tenure))
             }
-            Ok(tenure) => Some(tenure),
+            Ok(tenure) => (false, Some(tenure)),
             Err(error) => {
                 state.note = Some(error.to_string());
-                None
+                (false, None)
             }
         }
     };
     // Stepped down meanwhile: dropping it gives it back.
     drop(unwanted);
+    ours
 }
