@@ -233,8 +233,7 @@ impl Draft<'_> {
         let row = self.survey.find(name);
         let there = row.map(|row| self.survey.history(row)).unwrap_or_default();
         let waits = |id: &&VersionId| self.known.trash.versions.contains(&(name.clone(), **id));
-        let (back, others): (Vec<VersionId>, Vec<VersionId>) =
-            ids.iter().partition(|id| waits(&id));
+        let (back, others): (Vec<VersionId>, Vec<VersionId>) = ids.iter().partition(|id| waits(id));
         for id in others {
             if there.iter().any(|version| version.id == id) {
                 self.summary.same += 1;
