@@ -102,7 +102,7 @@ fn the_history_is_merged_with_what_backups_hold_and_every_state_is_within_reach(
     // The new state is larger than the older one by what the manifest says.
     assert_eq!(
         shown[2].change,
-        Some(shown[2].size as i64 - shown[3].size as i64)
+        Some(shown[2].size.cast_signed() - shown[3].size.cast_signed())
     );
 
     // Inspected and compared.
