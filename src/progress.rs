@@ -133,7 +133,7 @@ impl Task {
 
     /// Sleeps, to leave others their share of disk and network; in short pieces, so that cancelling
     /// never waits.
-    pub fn rest(&self, mut left: Duration) {
+    pub fn sleep(&self, mut left: Duration) {
         while !left.is_zero() && !self.snapshot().cancelled {
             let piece = left.min(Duration::from_millis(100));
             std::thread::sleep(piece);

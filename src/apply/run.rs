@@ -183,7 +183,7 @@ impl Run<'_> {
             journal.steps(&outcomes)?;
             if matches!(plan.intent, Intent::Layout { .. }) {
                 // Artifacts that move shall be in nobody's way: as long a rest as it was work.
-                task.rest(began.elapsed());
+                task.sleep(began.elapsed());
             }
         }
     }

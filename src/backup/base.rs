@@ -62,10 +62,10 @@ impl Link {
     }
 
     fn unchanged(&self) -> bool {
-        dir::open(&self.from).is_ok_and(|file| {
-            let same_mode = |m: fs::Metadata| m.mode() & 0o777 == self.mode & 0o777;
-            file.metadata().is_ok_and(same_mode)
-                && Fingerprint::read(&file).is_ok_and(|(print, ..)| print == self.fingerprint)
+        dir::open_known(&self.from).is_ok_and(|(file, metadata)| {
+            metadata.mode() & 0o777 == self.mode & 0o777
+                && Fingerprint::read_sized(&file, metadata.len())
+                    .is_ok_and(|(print, ..)| print == self.fingerprint)
         })
     }
 }

@@ -61,10 +61,10 @@ struct Source {
 
 impl Source {
     fn open(path: PathBuf) -> Result<Self, VolumeError> {
-        let file = dir::open(&path).at("open", &path)?;
-        let metadata = file.metadata().at("read", &path)?;
+        let (file, metadata) = dir::open_known(&path).at("open", &path)?;
+        let read = Fingerprint::read_sized(&file, metadata.len());
         Ok(Self {
-            fingerprint: Fingerprint::read(&file).map_err(|e| changed(e, &path))?.0,
+            fingerprint: read.map_err(|e| changed(e, &path))?.0,
             file: Arc::new(file),
             size: metadata.len(),
             modified: metadata.modified().at("read", &path)?,
@@ -97,7 +97,7 @@ impl Source {
             .map_err(|error| changed(error, &self.path))?;
         if offset + length >= self.size {
             let now = self.file.metadata().at("read", &self.path)?;
-            let print = Fingerprint::read(&self.file)
+            let print = Fingerprint::read_sized(&self.file, now.len())
                 .map_err(|e| changed(e, &self.path))?
                 .0;
             // Not ctime: a put that archives this very file changes it.

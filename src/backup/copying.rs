@@ -68,15 +68,12 @@ fn cut(items: Vec<Item>, fits: impl Fn(u64, &[Item], &Item) -> bool) -> Vec<Vec<
     let mut bytes = 0;
     for item in items {
         let size = item.fingerprint.size;
-        match parts.last_mut().filter(|part| fits(bytes, part, &item)) {
-            Some(part) => {
-                bytes += size;
-                part.push(item);
-            }
-            None => {
-                bytes = size;
-                parts.push(vec![item]);
-            }
+        if let Some(part) = parts.last_mut().filter(|part| fits(bytes, part, &item)) {
+            bytes += size;
+            part.push(item);
+        } else {
+            bytes = size;
+            parts.push(vec![item]);
         }
     }
     parts

@@ -4,7 +4,7 @@
 //! Nothing is linked from a volume: a sketch's next save would write into the backup. What cannot
 //! be taken in is skipped with a reason, and the backup is `partial`.
 
-use std::{collections::BTreeSet, num::NonZero, time::Duration};
+use std::{collections::BTreeSet, num::NonZero, sync::mpsc, thread, time::Duration};
 
 use super::{
     base::{Base, Link},
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Artifacts looked at together.
-const BATCH: usize = 1024;
+const BATCH: usize = 512;
 /// Hands that copy side by side: more do not make a disk faster.
 const MOST: usize = 8;
 
@@ -95,7 +95,7 @@ fn fill(
     header: &mut Header,
 ) -> Result<(), StoreError> {
     task.phase("listing");
-    let base = staging.base(&header.store)?;
+    let base = staging.start_base(&header.store);
     let mut partitions = Vec::new();
     let (mut items, mut bytes) = (0, 0);
     for index in 0..store.partitions().len() {
@@ -109,10 +109,10 @@ fn fill(
     task.phase("copying");
     let mut filling = Filling {
         task,
-        base: base.unwrap_or_default(),
+        base: base.wait()?.unwrap_or_default(),
         timeout: store.config().store.lock_timeout,
         hands: staging.hands(
-            std::thread::available_parallelism()
+            thread::available_parallelism()
                 .map_or(2, NonZero::get)
                 .min(MOST),
         ),
@@ -147,38 +147,40 @@ impl Filling<'_> {
             self.skip(partition.skipped(None, None, reason.clone()));
             return Ok(());
         }
-        for names in partition.names.chunks(BATCH) {
-            self.task.checkpoint()?;
-            let choices = Self::choose(partition, names);
-            self.take_all(partition, choices)?;
-        }
+        let chunks = partition.names.chunks(BATCH);
+        self.flow(partition, chunks.map(|names| choose(partition, names)))?;
+        // Listed when every copy is taken: what was replaced meanwhile is among them.
         let histories = partition.histories();
         let mut allotted = BTreeSet::new();
-        for listed in histories.chunks(BATCH) {
-            self.task.checkpoint()?;
-            let choices = partition.choose_versions(listed, &histories, &mut allotted);
-            self.take_all(partition, choices)?;
-        }
-        Ok(())
+        let chunks = histories.chunks(BATCH);
+        self.flow(
+            partition,
+            chunks.map(|listed| partition.choose_versions(listed, &histories, &mut allotted)),
+        )
     }
 
-    /// A copy that a sketch is writing in place looks torn: what nobody holds right is looked at
-    /// once more.
-    fn choose(partition: &Partition<'_>, names: &[ArtifactName]) -> Vec<Choice> {
-        let mut choices = partition.choose(names);
-        let doubtful: Vec<ArtifactName> = choices
-            .iter()
-            .zip(names)
-            .filter(|(choice, _)| matches!(choice, Choice::Skip(_)))
-            .map(|(_, name)| name.clone())
-            .collect();
-        if doubtful.is_empty() {
-            return choices;
-        }
-        std::thread::sleep(PAUSE);
-        choices.retain(|choice| !matches!(choice, Choice::Skip(_)));
-        choices.extend(partition.choose(&doubtful));
-        choices
+    /// Takes in what is chosen, and meanwhile the next is chosen.
+    fn flow(
+        &mut self,
+        partition: &Partition<'_>,
+        choices: impl Iterator<Item = Vec<Choice>> + Send,
+    ) -> Result<(), StoreError> {
+        thread::scope(|scope| {
+            let (sender, chosen) = mpsc::sync_channel(1);
+            scope.spawn(move || {
+                for choices in choices {
+                    // Nobody takes more after an error.
+                    if sender.send(choices).is_err() {
+                        return;
+                    }
+                }
+            });
+            for choices in chosen {
+                self.task.checkpoint()?;
+                self.take_all(partition, choices)?;
+            }
+            Ok(())
+        })
     }
 
     fn take_all(
@@ -239,19 +241,13 @@ impl Filling<'_> {
         Ok(())
     }
 
-    /// Makes links, the hands side by side; an answer each, in the same order.
-    fn link_all(&self, mut links: Vec<Link>) -> Result<Vec<bool>, StoreError> {
-        let share = links.len().div_ceil(self.hands.len().max(1));
-        let mut pending = Vec::new();
-        for hand in &self.hands {
-            let rest = links.split_off(share.min(links.len()));
-            pending.push(hand.start_links(std::mem::replace(&mut links, rest)));
+    /// Makes links; an answer each, in the same order. One hand does it: two would wait for each
+    /// other at the directory.
+    fn link_all(&self, links: Vec<Link>) -> Result<Vec<bool>, StoreError> {
+        match self.hands.first() {
+            Some(hand) if !links.is_empty() => hand.link_all(links),
+            _ => Ok(vec![false; links.len()]),
         }
-        let mut linked = Vec::new();
-        for pending in pending {
-            linked.extend(pending.wait()?);
-        }
-        Ok(linked)
     }
 
     /// The file of the backup before that holds the same bytes, with their digest.
@@ -313,4 +309,23 @@ impl Filling<'_> {
         self.task.add_done(1);
         Ok(())
     }
+}
+
+/// A copy that a sketch is writing in place looks torn: what nobody holds right is looked at
+/// once more.
+fn choose(partition: &Partition<'_>, names: &[ArtifactName]) -> Vec<Choice> {
+    let mut choices = partition.choose(names);
+    let doubtful: Vec<ArtifactName> = choices
+        .iter()
+        .zip(names)
+        .filter(|(choice, _)| matches!(choice, Choice::Skip(_)))
+        .map(|(_, name)| name.clone())
+        .collect();
+    if doubtful.is_empty() {
+        return choices;
+    }
+    thread::sleep(PAUSE);
+    choices.retain(|choice| !matches!(choice, Choice::Skip(_)));
+    choices.extend(partition.choose(&doubtful));
+    choices
 }

@@ -17,7 +17,7 @@ use crate::{
     maif::{Digest, Verdict, Verification},
     progress::Task,
     store::StoreError,
-    volume::{At, Lane, Pending, Pulse, Volume, VolumeError, fault},
+    volume::{At, Lane, Pulse, Volume, VolumeError, fault},
 };
 
 #[derive(Debug)]
@@ -54,9 +54,9 @@ impl Hand {
 
     /// Links each file of the backup before that still is what its manifest says; `false` for
     /// those that have to be copied. Their directories are there.
-    pub fn start_links(&self, links: Vec<Link>) -> Pending<Vec<bool>> {
+    pub fn link_all(&self, links: Vec<Link>) -> Result<Vec<bool>, StoreError> {
         let root = self.root.clone();
-        self.volume.start(Lane::Bulk, move |_, pulse| {
+        let linked = self.volume.run(Lane::Bulk, move |_, pulse| {
             let mut linked = Vec::with_capacity(links.len());
             for link in links {
                 pulse.beat();
@@ -65,7 +65,8 @@ impl Hand {
                 fault::point("backup.linked").at("link", &target)?;
             }
             Ok(linked)
-        })
+        });
+        Ok(linked?)
     }
 
     /// Writes small files and reads them back; `None` for those that are damaged as MAIF, of which

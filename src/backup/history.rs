@@ -10,7 +10,9 @@ use super::{
 use crate::{
     maif::{QuickLook, quick},
     store::judge::Condition,
-    volume::{ArtifactName, At, Fingerprint, Lane, VersionId, VersionKind, VolumeError, dir},
+    volume::{
+        ArtifactName, At, Fingerprint, Lane, VersionId, VersionKind, VolumeError, dir, listing,
+    },
 };
 
 /// A version and the slots that list it.
@@ -23,8 +25,8 @@ impl Partition<'_> {
             return Vec::new();
         }
         let mut all: Vec<(ArtifactName, VersionId, VersionKind, usize)> = Vec::new();
-        for (slot, listing) in self.listings().into_iter().enumerate() {
-            let versions = listing.map(|listing| listing.versions).unwrap_or_default();
+        for (slot, listed) in self.ask(listing::histories).into_iter().enumerate() {
+            let versions = listed.unwrap_or_default();
             all.extend(versions.into_iter().map(|v| (v.name, v.id, v.kind, slot)));
         }
         all.sort_unstable();
@@ -157,9 +159,9 @@ struct VersionLook {
 }
 
 fn look_at_file(path: &std::path::Path) -> Result<VersionLook, VolumeError> {
-    let file = dir::open(path).at("open", path)?;
-    let metadata = file.metadata().at("read", path)?;
-    let (fingerprint, head, tail) = Fingerprint::read(&file).at("read", path)?;
+    let (file, metadata) = dir::open_known(path).at("open", path)?;
+    let (fingerprint, head, tail) =
+        Fingerprint::read_sized(&file, metadata.len()).at("read", path)?;
     Ok(VersionLook {
         condition: match quick(&head, &tail, fingerprint.size) {
             QuickLook::Complete(_) => Condition::Intact,

@@ -4,7 +4,7 @@
 //! Current copies are listed before histories. A put that comes between shows its predecessor in
 //! the history then, and so nothing that was current when the backup began is missed.
 
-use std::{collections::HashMap, os::unix::fs::MetadataExt, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     manifest::{Key, Skipped},
@@ -19,8 +19,8 @@ use crate::{
         state::{ArtifactState, VolumeIndex},
     },
     volume::{
-        ArtifactName, At, Fingerprint, Lane, Listing, Pulse, Record, VersionId, VersionKind,
-        Volume, VolumeError, dir, listing,
+        ArtifactName, Fingerprint, Lane, Pulse, Record, VersionId, VersionKind, Volume,
+        VolumeError, dir, listing,
     },
 };
 
@@ -91,7 +91,7 @@ impl<'a> Partition<'a> {
         let mut copies: HashMap<ArtifactName, u64> = HashMap::new();
         let mut versions: HashMap<Key, u64> = HashMap::new();
         let mut reasons = Vec::new();
-        let listings = partition.listings();
+        let listings = partition.ask(listing::list);
         for (listing, (_, slot)) in listings.into_iter().zip(&partition.slots) {
             let listing = match listing {
                 Ok(listing) => listing,
@@ -154,13 +154,17 @@ impl<'a> Partition<'a> {
         }
     }
 
-    pub fn listings(&self) -> Vec<Result<Listing, String>> {
+    /// Asks every slot that can be read.
+    pub fn ask<T: Send + 'static>(
+        &self,
+        question: fn(&dir::Dir, &Pulse) -> Result<T, VolumeError>,
+    ) -> Vec<Result<T, String>> {
         let pending: Vec<_> = self
             .slots
             .iter()
             .map(|(_, slot)| {
                 if slot.state.is_readable() {
-                    Ok(slot.volume.start(Lane::Bulk, listing::list))
+                    Ok(slot.volume.start(Lane::Bulk, question))
                 } else {
                     let reason = slot.reason.clone();
                     Err(reason.unwrap_or_else(|| slot.state.word().to_owned()))
@@ -299,11 +303,7 @@ fn look(
     let Some(found) = dir.look(name)? else {
         return Ok((Seen::Absent, removal, (0, 0)));
     };
-    let path = dir.copy_path(name);
-    let mode = std::fs::metadata(&path).at("read", &path)?.mode();
-    Ok((
-        Seen::File(peek::file_facts(dir, name, &found, trusted, pulse)),
-        removal,
-        (mode, found.modified),
-    ))
+    let dress = (found.mode, found.modified);
+    let facts = peek::file_facts(dir, name, &found, trusted, pulse);
+    Ok((Seen::File(facts), removal, dress))
 }

@@ -125,12 +125,12 @@ impl Staging {
         self.id
     }
 
-    /// What this backup may link to.
-    pub fn base(&self, store: &str) -> Result<Option<Base>, StoreError> {
+    /// Looks for what this backup may link to; the answer is waited for when it is needed.
+    pub fn start_base(&self, store: &str) -> Pending<Option<Base>> {
         let store = store.to_owned();
-        Ok(self.volume.run(Lane::Bulk, move |dir, pulse| {
+        self.volume.start(Lane::Bulk, move |dir, pulse| {
             Base::newest(dir.path(), &store, pulse)
-        })?)
+        })
     }
 
     /// Creates the directories of a path, each once.

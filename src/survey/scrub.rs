@@ -160,7 +160,7 @@ pub fn scrub(store: &Store, scope: &ScrubScope, task: &Task) -> Result<ScrubRepo
             cursor.save(&id)?;
             work.checked.save(&id)?;
         }
-        task.rest(began.elapsed() * scope.tranquility);
+        task.sleep(began.elapsed() * scope.tranquility);
     }
     work.report.finished = true;
     let whole = !scope.only_errors && scope.since.is_none();

@@ -77,6 +77,7 @@ pub struct Found {
     /// Modification time, seconds since 1970.
     pub modified: i64,
     pub inode: u64,
+    pub mode: u32,
     pub head: Vec<u8>,
     pub tail: Vec<u8>,
 }
@@ -122,15 +123,15 @@ impl Dir {
     /// A quick look at the current copy: `None` when there is none.
     pub fn look(&self, name: &ArtifactName) -> Result<Option<Found>, VolumeError> {
         let path = self.copy_path(name);
-        let file = match open(&path) {
-            Ok(file) => file,
+        let (file, metadata) = match open_known(&path) {
+            Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).at("open", &path),
         };
-        let metadata = file.metadata().at("read", &path)?;
         // A file that shrinks while it is read is being written in place; what was read of it
         // shows as torn, which it is.
-        let (fingerprint, head, tail) = match Fingerprint::read(&file) {
+        let read = Fingerprint::read_sized(&file, metadata.len());
+        let (fingerprint, head, tail) = match read {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(VolumeError::Changed { path });
@@ -142,6 +143,7 @@ impl Dir {
             fingerprint,
             modified: metadata.mtime(),
             inode: metadata.ino(),
+            mode: metadata.mode(),
             head,
             tail,
         }))
@@ -354,17 +356,23 @@ fn stage_at(
 /// Opens a regular file for reading, without following a symbolic link to somewhere else and
 /// without waiting on a pipe.
 pub fn open(path: &Path) -> io::Result<File> {
+    open_known(path).map(|(file, _)| file)
+}
+
+/// Likewise, with what was asked of it.
+pub fn open_known(path: &Path) -> io::Result<(File, fs::Metadata)> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
         .open(path)?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "not a regular file",
         ));
     }
-    Ok(file)
+    Ok((file, metadata))
 }
 
 /// Makes the entries of a directory durable.

@@ -113,33 +113,8 @@ pub fn list(dir: &Dir, pulse: &Pulse) -> Result<Listing, VolumeError> {
         }
         Ok(())
     })?;
-    let versions = dir.versions();
-    for_each_entry(&versions, pulse, &mut |entry| {
-        let Some((name, id, kind)) = version::parse_file_name(&entry.file_name()) else {
-            listing.other_count += 1;
-            return Ok(());
-        };
-        if let Some(metadata) = stat(entry)?
-            // An archive that still is the current copy belongs to an unfinished put.
-            && !(metadata.nlink() > 1 && inodes.contains(&metadata.ino()))
-        {
-            listing.versions.push(VersionEntry {
-                name,
-                id,
-                kind,
-                size: metadata.len(),
-                modified: metadata.mtime(),
-            });
-        }
-        Ok(())
-    })
-    .or_else(|error| {
-        if error.is_not_found() {
-            Ok(())
-        } else {
-            Err(error)
-        }
-    })?;
+    let unfinished = |_: &ArtifactName, inode| inodes.contains(&inode);
+    listing.versions = versions(dir, pulse, &unfinished, &mut listing.other_count)?;
     let trash = dir.own("trash");
     listing.trash_bytes = walkdir::WalkDir::new(&trash)
         .into_iter()
@@ -149,10 +124,50 @@ pub fn list(dir: &Dir, pulse: &Pulse) -> Result<Listing, VolumeError> {
         .map(|metadata| metadata.len())
         .sum();
     listing.copies.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    listing
-        .versions
-        .sort_unstable_by(|a, b| (&a.name, b.id, b.kind).cmp(&(&b.name, a.id, a.kind)));
     Ok(listing)
+}
+
+/// Lists the histories alone, in the order of a whole listing.
+pub fn histories(dir: &Dir, pulse: &Pulse) -> Result<Vec<VersionEntry>, VolumeError> {
+    let unfinished = |name: &ArtifactName, inode| {
+        fs::symlink_metadata(dir.copy_path(name)).is_ok_and(|copy| copy.ino() == inode)
+    };
+    versions(dir, pulse, &unfinished, &mut 0)
+}
+
+/// What is in `versions/`. An archive that still is the current copy, which `unfinished` tells of
+/// one with several names by its inode, belongs to an unfinished put.
+fn versions(
+    dir: &Dir,
+    pulse: &Pulse,
+    unfinished: &dyn Fn(&ArtifactName, u64) -> bool,
+    other: &mut u64,
+) -> Result<Vec<VersionEntry>, VolumeError> {
+    let mut found = Vec::new();
+    let listed = for_each_entry(&dir.versions(), pulse, &mut |entry| {
+        let Some((name, id, kind)) = version::parse_file_name(&entry.file_name()) else {
+            *other += 1;
+            return Ok(());
+        };
+        if let Some(metadata) = stat(entry)?
+            && !(metadata.nlink() > 1 && unfinished(&name, metadata.ino()))
+        {
+            found.push(VersionEntry {
+                name,
+                id,
+                kind,
+                size: metadata.len(),
+                modified: metadata.mtime(),
+            });
+        }
+        Ok(())
+    });
+    match listed {
+        Err(error) if !error.is_not_found() => return Err(error),
+        _ => {}
+    }
+    found.sort_unstable_by(|a, b| (&a.name, b.id, b.kind).cmp(&(&b.name, a.id, a.kind)));
+    Ok(found)
 }
 
 /// Modification times of the directories whose change means that names came or went: current copies,

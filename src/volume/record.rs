@@ -63,7 +63,11 @@ impl Fingerprint {
 
     /// Reads what it needs from an open file.
     pub fn read(file: &fs::File) -> std::io::Result<(Self, Vec<u8>, Vec<u8>)> {
-        let size = file.metadata()?.len();
+        Self::read_sized(file, file.metadata()?.len())
+    }
+
+    /// Likewise, when the size was asked for just now.
+    pub fn read_sized(file: &fs::File, size: u64) -> std::io::Result<(Self, Vec<u8>, Vec<u8>)> {
         let mut head = vec![0; usize::try_from(size.min(HEAD as u64)).unwrap_or(HEAD)];
         let mut tail = vec![0; usize::try_from(size.min(TAIL as u64)).unwrap_or(TAIL)];
         file.read_exact_at(&mut head, 0)?;
