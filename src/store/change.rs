@@ -18,7 +18,7 @@ impl Store {
         guard: Guard<'_>,
     ) -> Result<Change<'a>, StoreError> {
         let change = self.lock_and_look(name, guard)?;
-        if !change.is_elsewhere(self.home(name)) {
+        if !change.is_elsewhere(self.home(name))? {
             return Ok(change);
         }
         drop(change);
@@ -175,10 +175,21 @@ impl Change<'_> {
     }
 
     /// Whether home knows nothing of the artifact but another partition holds it: writing here
-    /// would make two.
-    fn is_elsewhere(&self, home: usize) -> bool {
+    /// would make two. Refused where nobody can know: while artifacts move, and no replica answers
+    /// of a partition that it may not have left yet.
+    fn is_elsewhere(&self, home: usize) -> Result<bool, StoreError> {
         if self.exists() || self.greatest() > 0 {
-            return false;
+            return Ok(false);
+        }
+        // While a change of the layout moves artifacts, a history may lie there without a copy.
+        let histories = self.store.is_in_transition();
+        for partition in (0..self.store.partitions().len()).filter(|_| histories) {
+            let mut replicas = self.store.replicas(partition);
+            if let Some(first) = self.store.replicas(partition).next()
+                && !replicas.any(Slot::counts)
+            {
+                return Err(not_usable(first));
+            }
         }
         let elsewhere: Vec<&Slot> = self
             .store
@@ -186,14 +197,12 @@ impl Change<'_> {
             .iter()
             .filter(|slot| slot.partition != home && slot.state.is_readable())
             .collect();
-        // While a change of the layout moves artifacts, a history may lie there without a copy.
-        let histories = self.store.is_in_transition();
         let holds = |peek: &Peek| peek.found.is_some() || (histories && !peek.history.is_empty());
         if histories {
             let peeks = peek_all(&elsewhere, self.name);
-            return peeks.iter().flatten().any(holds);
+            return Ok(peeks.iter().flatten().any(holds));
         }
-        look_all(&elsewhere, self.name)
+        Ok(look_all(&elsewhere, self.name))
     }
 
     pub(super) fn next_record(&self) -> Result<NextRecord, StoreError> {

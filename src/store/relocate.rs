@@ -190,20 +190,33 @@ impl Store {
         Ok(Some(one))
     }
 
-    /// Decides what is current, and what becomes of every other copy that lies elsewhere.
+    /// Decides what is current, and what becomes of every other copy that lies elsewhere. What home
+    /// knows rules: a copy elsewhere is older, or it contradicts home and is not ours to judge.
     fn decide<'m>(&'m self, one: &mut Move<'m>) -> Result<(), StoreError> {
-        let removed = one.places().filter_map(|(_, peek)| peek.removal);
-        let removed = removed.map(|record| Standing::of(record.generation)).max();
-        // A copy beats a removal of the same generation.
+        fn removed(places: &[(&Slot, Peek)]) -> Option<Standing> {
+            let removals = places.iter().filter_map(|(_, peek)| peek.removal);
+            removals.map(|record| Standing::of(record.generation)).max()
+        }
         let right = self.newest(one)?;
-        let right = right.filter(|right| Some(right.standing) >= removed);
-        let top = right.as_ref().map_or(removed, |right| Some(right.standing));
+        let (right, top) = match (right, removed(&one.home), removed(&one.away)) {
+            (Some(right), removed, _) if right.at_home && Some(right.standing) >= removed => {
+                let top = right.standing;
+                (Some(right), Some(top))
+            }
+            (_, Some(at_home), _) => (None, Some(at_home)),
+            // A copy beats a removal of the same generation.
+            (Some(right), None, removed) if Some(right.standing) >= removed => {
+                let top = right.standing;
+                (Some(right), Some(top))
+            }
+            (_, None, removed) => (None, removed),
+        };
         one.current = right.map(|right| self.whole(one, &right)).transpose()?;
         one.kept = self.others(one, top)?;
         Ok(())
     }
 
-    /// The right copies of the newest generation, over all places; among equals those at home.
+    /// The right copies at home; where it has none, those of the newest generation elsewhere.
     fn newest<'m>(&'m self, one: &Move<'m>) -> Result<Option<Right<'m>>, StoreError> {
         let holding = one.places().filter(|(_, peek)| peek.found.is_some());
         let partitions: BTreeSet<usize> = holding.map(|(slot, _)| slot.partition).collect();
@@ -232,7 +245,7 @@ impl Store {
             let label = self.slots().get(usize::from(reference.volume.0));
             slots.sort_by_key(|slot| Some(slot.label()) != label.map(Slot::label));
             let is_newer =
-                |other: &Right<'_>| (standing, at_home) > (other.standing, other.at_home);
+                |other: &Right<'_>| (at_home, standing) > (other.at_home, other.standing);
             if newest.as_ref().is_none_or(is_newer) {
                 newest = Some(Right {
                     standing,
@@ -241,7 +254,7 @@ impl Store {
                 });
             }
         }
-        // What is unclear at one place is settled by another, as long as nothing there is newer.
+        // What is unclear at one place is settled by another: nothing there may be newer.
         if newest.is_none() && unclear {
             return Err(StoreError::NoIntactCopy {
                 name: one.name.clone(),
