@@ -88,7 +88,9 @@ fn block(of: &BlockDiff, lines: &mut Vec<Line>) {
                 Some(b'@') => Tone::Dim,
                 _ => Tone::Plain,
             };
-            line(tone, format!("    {}", escape(text.as_bytes())))
+            // A text is no name: its backslashes stay what they are.
+            let shown = escape(text.as_bytes()).replace("\\\\", "\\");
+            line(tone, format!("    {shown}"))
         })),
         Content::Embeddings { a, b, rows_changed } => {
             let rows = rows_changed
