@@ -96,7 +96,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
         Some(Dialog::Planning { title, .. }) => {
             choice::draw_waiting(canvas, screen, title);
         }
-        Some(Dialog::Plan(plan)) => plan.draw(app, canvas, screen),
+        Some(Dialog::Plan(plan)) => plan.draw(canvas, screen),
         Some(Dialog::Inspect(inspect)) => inspect.draw(app, canvas, screen),
         Some(Dialog::Help(help)) => help.draw(app, canvas, screen),
         Some(Dialog::Palette(palette)) => palette.draw(app, canvas, screen),
