@@ -22,7 +22,7 @@ fn idle(s: &Session, for_: Duration) -> (usize, Duration) {
     while s.sent() == bytes && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(100));
     }
-    (s.sent() - bytes, s.processor_time() - time)
+    (s.sent() - bytes, s.processor_time().saturating_sub(time))
 }
 
 fn measure(artifacts: u32, for_: Duration) -> (usize, Duration) {

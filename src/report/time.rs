@@ -80,7 +80,7 @@ pub fn duration(time: Duration) -> String {
         1..60 => format!("{seconds}s"),
         60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         3_600..172_800 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
-        _ if seconds / 3_600 % 24 == 0 => format!("{}d", seconds / 86_400),
+        _ if (seconds / 3_600).is_multiple_of(24) => format!("{}d", seconds / 86_400),
         _ => format!("{}d{}h", seconds / 86_400, seconds / 3_600 % 24),
     }
 }

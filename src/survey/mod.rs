@@ -3,6 +3,7 @@
 pub mod checked;
 pub mod history;
 pub mod model;
+mod parts;
 mod scan;
 pub mod scrub;
 pub mod timeline;

@@ -12,6 +12,7 @@ use super::{
         ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, PartitionView, Reference,
         Space, Stamp, Survey, VersionView, VolumeIndex, VolumeState, VolumeView,
     },
+    parts::{Part, Parts},
 };
 use crate::{
     maif::{PublicKey, verify},
@@ -23,13 +24,10 @@ use crate::{
     },
     volume::{
         ArtifactName, Dir, Fingerprint, Lane, Level, Listing, Pulse, Record, VersionId,
-        VersionKind, VolumeError, dir,
-        listing::{self, CopyEntry, VersionEntry},
+        VersionKind, VolumeError, dir, listing,
     },
 };
 
-/// About so many names are judged at a time.
-const PART: usize = 4096;
 /// Names looked at in one call to a volume: so many between two safe points.
 const BATCH: usize = 512;
 
@@ -219,82 +217,6 @@ fn row<'a>(store: &Store, rows: &'a mut Rows, name: &ArtifactName) -> &'a mut Ro
         rows.insert(name.clone(), row);
     }
     rows.entry(name.clone()).or_default()
-}
-
-/// What every volume lists of the names that come next.
-struct Part<'a> {
-    /// Copies and versions by volume.
-    listed: Vec<(&'a [CopyEntry], &'a [VersionEntry])>,
-    known: &'a [(ArtifactName, Arc<str>)],
-}
-
-/// The listings, names by names.
-struct Parts<'a> {
-    rest: Part<'a>,
-}
-
-impl<'a> Parts<'a> {
-    /// All are in the order of names.
-    fn of(listings: &'a [Option<Listing>], known: &'a [(ArtifactName, Arc<str>)]) -> Self {
-        let listed = |listing: &'a Option<Listing>| match listing {
-            Some(listing) => (listing.copies.as_slice(), listing.versions.as_slice()),
-            None => Default::default(),
-        };
-        Self {
-            rest: Part {
-                listed: listings.iter().map(listed).collect(),
-                known,
-            },
-        }
-    }
-}
-
-impl<'a> Iterator for Parts<'a> {
-    type Item = Part<'a>;
-
-    fn next(&mut self) -> Option<Part<'a>> {
-        let rest = &mut self.rest;
-        let listed = || rest.listed.iter();
-        let nothing = listed().all(|(copies, versions)| copies.is_empty() && versions.is_empty());
-        if nothing && rest.known.is_empty() {
-            return None;
-        }
-        // The first name that fills the part for any of them ends it for all.
-        let last = listed()
-            .flat_map(|(copies, versions)| {
-                let copy = copies.get(PART).map(|copy| &copy.name);
-                [copy, versions.get(PART).map(|version| &version.name)]
-            })
-            .chain([rest.known.get(PART).map(|(name, _)| name)])
-            .flatten()
-            .min();
-        Some(Part {
-            listed: rest
-                .listed
-                .iter_mut()
-                .map(|(copies, versions)| {
-                    let copies = take_until(copies, last, |copy| &copy.name);
-                    (copies, take_until(versions, last, |version| &version.name))
-                })
-                .collect(),
-            known: take_until(&mut rest.known, last, |(name, _)| name),
-        })
-    }
-}
-
-/// Takes the beginning of a list, up to and with a name.
-fn take_until<'a, T>(
-    list: &mut &'a [T],
-    last: Option<&ArtifactName>,
-    name: impl Fn(&T) -> &ArtifactName,
-) -> &'a [T] {
-    let end = match last {
-        Some(last) => list.partition_point(|entry| name(entry) <= last),
-        None => list.len(),
-    };
-    let (taken, rest) = list.split_at(end);
-    *list = rest;
-    taken
 }
 
 fn merge(store: &Store, part: &Part<'_>) -> Rows {

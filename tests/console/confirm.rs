@@ -128,3 +128,16 @@ fn the_plan_shows_what_cannot_be_brought_back_even_on_a_small_screen() {
     );
     assert!(text.contains("[ Cancel ]"), "{text}");
 }
+
+/// At the end of the steps one key up shows another line at once.
+#[test]
+fn steps_scroll_without_a_dead_key() {
+    let mut console = Headless::open(Shape::Healthy, (80, 18));
+    console.press("5 R end");
+    let at_the_end = console.text();
+    assert!(at_the_end.contains("up/down scroll"), "{at_the_end}");
+    console.press("down");
+    assert_eq!(console.text(), at_the_end);
+    console.press("up");
+    assert_ne!(console.text(), at_the_end);
+}

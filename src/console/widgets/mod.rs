@@ -105,7 +105,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
         Some(Dialog::Planning { title, .. }) => {
             choice::draw_waiting(canvas, screen, title);
         }
-        Some(Dialog::Plan(plan)) => plan.draw(app, canvas, screen),
+        Some(Dialog::Plan(plan)) => plan.draw(canvas, screen),
         Some(Dialog::Inspect(inspect)) => inspect.draw(app, canvas, screen),
         Some(Dialog::Reading(reading)) => reading.draw(canvas, screen),
         Some(Dialog::Browse(browse)) => browse.draw(canvas, screen),

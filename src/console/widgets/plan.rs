@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use super::{Reply, edit};
 use crate::{
     console::{
-        app::{App, Settings},
+        app::Settings,
         canvas::{Canvas, Piece, centred},
         message::{Command, Ticket},
         text,
@@ -34,6 +34,15 @@ pub enum State {
     /// The engine says that the store moved.
     Changed(String),
     Failed(String),
+}
+
+/// The dialog's lines on a screen: what does not fit of the head is left out at its end.
+struct Shape {
+    area: Rect,
+    head: Vec<Vec<Piece>>,
+    foot: Vec<Vec<Piece>>,
+    head_rows: usize,
+    step_rows: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -102,8 +111,10 @@ impl PlanDialog {
             }
             State::Ready => {}
         }
-        if let Some(by) = super::scroll(event, screen.height / 3, false) {
-            let last = self.plan.steps.len().saturating_sub(1);
+        let rows = self.shape(screen).step_rows;
+        let page = u16::try_from(rows).unwrap_or(u16::MAX);
+        if let Some(by) = super::scroll(event, page, false) {
+            let last = self.plan.steps.len().saturating_sub(rows);
             self.scroll = self.scroll.saturating_add_signed(by).min(last);
             return Reply::Stay;
         }
@@ -146,14 +157,35 @@ impl PlanDialog {
         self.hint = Some("pasting does not count: type it");
     }
 
-    pub fn draw(&self, app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
+    /// How its lines share the screen.
+    fn shape(&self, screen: Rect) -> Shape {
         let width = 100.min(screen.width);
         let inner_width = usize::from(width.saturating_sub(4));
-        let head = self.head(app, inner_width);
-        let foot = self.foot(inner_width);
-        let lines = head.len() + foot.len() + self.plan.steps.len().min(14) + 3;
-        let height = u16::try_from(lines).unwrap_or(u16::MAX);
-        let area = centred(screen, width, height);
+        let (head, foot) = (self.head(inner_width), self.foot(inner_width));
+        let steps = self.plan.steps.len();
+        let lines = head.len() + foot.len() + steps.min(14) + 3;
+        let area = centred(screen, width, u16::try_from(lines).unwrap_or(u16::MAX));
+        let room = usize::from(area.height.saturating_sub(2)).saturating_sub(foot.len());
+        // The steps keep three lines; what the plan takes away is told before them.
+        let kept = if steps > 0 { steps.min(3) + 1 } else { 0 };
+        let head_rows = head.len().min(room.saturating_sub(kept));
+        Shape {
+            area,
+            head,
+            foot,
+            head_rows,
+            step_rows: (room - head_rows).saturating_sub(1),
+        }
+    }
+
+    pub fn draw(&self, canvas: &mut Canvas<'_>, screen: Rect) {
+        let Shape {
+            area,
+            head,
+            foot,
+            head_rows,
+            step_rows,
+        } = self.shape(screen);
         let title = format!("plan {}", self.plan.id.short());
         let role = if self.plan.is_destructive() {
             Role::Warning
@@ -168,23 +200,13 @@ impl PlanDialog {
         let foot_rows = u16::try_from(foot.len()).unwrap_or(0).min(inner.height);
         let foot_top = inner.bottom() - foot_rows;
         let steps = self.plan.steps.len();
-        // The steps keep three lines; what the plan takes away is told before them.
-        let kept = if steps > 0 {
-            u16::try_from(steps.min(3)).unwrap_or(3) + 1
-        } else {
-            0
-        };
-        let head_rows = u16::try_from(head.len())
-            .unwrap_or(0)
-            .min((foot_top - inner.y).saturating_sub(kept));
-        for (y, line) in (inner.y..inner.y + head_rows).zip(&head) {
+        for (y, line) in (inner.y..foot_top).zip(head.iter().take(head_rows)) {
             canvas.pieces(inner.x, y, inner.width, line);
         }
-        let y = inner.y + head_rows;
+        let y = inner.y + u16::try_from(head_rows).unwrap_or(u16::MAX);
         if y < foot_top && steps > 0 {
-            let rows = usize::from(foot_top - y - 1);
-            let from = self.scroll.min(steps.saturating_sub(rows));
-            let to = (from + rows).min(steps);
+            let from = self.scroll.min(steps.saturating_sub(step_rows));
+            let to = (from + step_rows).min(steps);
             let words = format!(
                 "{}{}",
                 plural(steps as u64, "step", "steps"),
@@ -272,7 +294,7 @@ impl PlanDialog {
     }
 
     /// Everything above the steps, what matters most first: a small screen cuts the end.
-    fn head(&self, app: &App, width: usize) -> Vec<Vec<Piece>> {
+    fn head(&self, width: usize) -> Vec<Vec<Piece>> {
         let summary = &self.plan.summary;
         let line = |words: String, role| vec![(words, role)];
         let mut lines: Vec<_> = text::wrap(&self.plan.intent.title(), width)
@@ -298,7 +320,7 @@ impl PlanDialog {
         if summary.bytes > 0 {
             counts.push(format!("{} to write", size(summary.bytes)));
         }
-        let joined = counts.join(&format!(" {} ", app.settings.theme.glyphs.separator));
+        let joined = counts.join(", ");
         lines.extend(
             text::wrap(&joined, width)
                 .into_iter()
