@@ -309,3 +309,37 @@ fn an_edited_configuration_becomes_the_layout_by_a_plan() {
     let refused = f.run(&["config", "apply", "--yes"]).exits(2);
     assert!(refused.stderr.contains("p2"), "{}", refused.stderr);
 }
+
+/// A version that rotted on the first replica alone: the move takes it from where it is whole.
+#[test]
+fn a_move_takes_every_version_from_where_it_is_whole() {
+    let f = store(2, "md5-modulo");
+    // Disk a's versions of the first put all rot.
+    for partition in ["p1", "p2"] {
+        let Ok(versions) = fs::read_dir(f.path(&format!("a/{partition}/versions"))) else {
+            continue;
+        };
+        for version in versions {
+            let path = version.unwrap().path();
+            if path.extension().is_some_and(|e| e == "removed") {
+                continue;
+            }
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[444 + 372] ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+    f.run(&["partitions", "add", &new_partition(&f, "p3"), "--yes"])
+        .exits(0);
+    let survey = f.run(&["partitions", "--json"]).json();
+    assert!(survey["partitions"][2]["artifacts"].as_u64().unwrap() > 0);
+    let moved = fs::read_dir(f.path("a/p3/versions")).unwrap();
+    let moved: Vec<_> = moved.map(|entry| entry.unwrap().path()).collect();
+    let copies = moved
+        .iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "maif"));
+    assert!(copies.clone().count() > 0);
+    for path in copies {
+        f.run(&["verify", path.to_str().unwrap()]).exits(0);
+    }
+}

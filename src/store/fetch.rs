@@ -284,6 +284,21 @@ impl Store {
         }
     }
 
+    /// The first of these volumes that has a version whole, and its digest.
+    pub fn whole_version<'s>(
+        &self,
+        slots: impl Iterator<Item = &'s Slot>,
+        name: &ArtifactName,
+        id: VersionId,
+    ) -> Option<(&'s Slot, Digest)> {
+        let mut slots = slots;
+        slots.find_map(|slot| {
+            let found = self.verify_version(slot, name, id).ok()?;
+            // What is not MAIF is as whole as anybody can know.
+            (found.verdict() != Verdict::Damaged).then_some((slot, found.sha256))
+        })
+    }
+
     /// Verifies a file of a volume where it lies, without copying it.
     pub fn verify_version(
         &self,

@@ -12,12 +12,12 @@ use super::{
     hold, lease,
     peek::{Peek, peek_all},
     state::{CopyState, Reason},
-    transfer::{Becomes, Transfer, read_back},
+    transfer::{Becomes, Transfer, digest, read_back},
 };
 use crate::{
     maif::Digest,
     volume::{
-        ArtifactName, Fingerprint, HistoryFile, Lane, LockMode, VersionId, VersionKind,
+        ArtifactName, Fingerprint, HistoryFile, Lane, LockMode, VersionId, VersionKind, dir,
         trash::job_id,
     },
 };
@@ -48,6 +48,15 @@ impl Standing {
     }
 }
 
+/// One file of the history, and where it is whole.
+#[derive(Debug, Clone)]
+struct Past {
+    file: HistoryFile,
+    from: PathBuf,
+    /// `None`: nowhere is it intact, or it is a removal.
+    sha256: Option<Digest>,
+}
+
 /// Copies that are right, the reference first.
 struct Right<'a> {
     standing: Standing,
@@ -64,8 +73,8 @@ struct Move<'a> {
     away: Vec<(&'a Slot, Peek)>,
     /// The right copy, when there is one: its volume, what it is, its digest.
     current: Option<(&'a Slot, Fingerprint, Digest)>,
-    /// Older copies that no history has yet, and the versions that they become.
-    kept: Vec<(PathBuf, HistoryFile)>,
+    /// What the history at home holds afterwards.
+    history: Vec<Past>,
     bytes: u64,
     _held: hold::Held,
 }
@@ -182,7 +191,7 @@ impl Store {
             home: at_home,
             away: at_away,
             current: None,
-            kept: Vec::new(),
+            history: Vec::new(),
             bytes: 0,
             _held: held,
         };
@@ -212,7 +221,9 @@ impl Store {
             (_, None, removed) => (None, removed),
         };
         one.current = right.map(|right| self.whole(one, &right)).transpose()?;
-        one.kept = self.others(one, top)?;
+        one.history = self.histories(one);
+        let others = self.others(one, top)?;
+        one.history.extend(others);
         Ok(())
     }
 
@@ -290,15 +301,11 @@ impl Store {
 
     /// Nothing that lies elsewhere is lost: what no history has and is known to be older becomes a
     /// version; damaged bytes only go to the trash; others are not ours to judge.
-    fn others(
-        &self,
-        one: &Move<'_>,
-        top: Option<Standing>,
-    ) -> Result<Vec<(PathBuf, HistoryFile)>, StoreError> {
+    fn others(&self, one: &Move<'_>, top: Option<Standing>) -> Result<Vec<Past>, StoreError> {
         let current = one.current.map(|(_, print, _)| print);
         let known = one.places().flat_map(|(_, peek)| &peek.history);
         let mut next = VersionId::after(self.clock().now(), known.map(|file| file.id));
-        let mut kept: Vec<(Fingerprint, PathBuf, HistoryFile)> = Vec::new();
+        let mut kept: Vec<(Fingerprint, Past)> = Vec::new();
         for (slot, peek) in &one.away {
             let Some(found) = &peek.found else { continue };
             let print = found.fingerprint;
@@ -309,9 +316,11 @@ impl Store {
                 continue;
             }
             let path = slot.volume.path().join(one.name.file_name());
-            if matches!(self.verified(&path, print), Err(StoreError::Damaged { .. })) {
-                continue;
-            }
+            let sha256 = match self.verified(&path, print) {
+                Ok(sha256) => sha256,
+                Err(StoreError::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
             let recorded = found.record.filter(|record| record.describes(&print));
             let is_older = recorded.is_some_and(|own| Some(Standing::of(own.generation)) < top);
             if !is_older {
@@ -324,11 +333,48 @@ impl Store {
                 )));
             }
             let kind = VersionKind::Copy;
-            kept.push((print, path, HistoryFile { id: next, kind }));
+            let past = Past {
+                file: HistoryFile { id: next, kind },
+                from: path,
+                sha256: Some(sha256),
+            };
+            kept.push((print, past));
             next = next.next();
         }
-        let kept = kept.into_iter().map(|(_, path, file)| (path, file));
-        Ok(kept.collect())
+        Ok(kept.into_iter().map(|(_, past)| past).collect())
+    }
+
+    /// The histories of all places as one, each version from where it is whole.
+    fn histories(&self, one: &Move<'_>) -> Vec<Past> {
+        let files: BTreeSet<HistoryFile> = one
+            .places()
+            .flat_map(|(_, peek)| peek.history.iter().copied())
+            .collect();
+        let mut pasts = Vec::with_capacity(files.len());
+        for file in files {
+            let holders = || {
+                let places = one.places();
+                places
+                    .filter(|(_, peek)| peek.history.contains(&file))
+                    .map(|(slot, _)| *slot)
+            };
+            let whole = match file.kind {
+                VersionKind::Copy => self.whole_version(holders(), one.name, file.id),
+                VersionKind::Removal => None,
+            };
+            let (slot, sha256) = match (whole, holders().next()) {
+                (Some((slot, sha256)), _) => (slot, Some(sha256)),
+                (None, Some(slot)) => (slot, None),
+                (None, None) => continue,
+            };
+            let dir = slot.volume.dir();
+            pasts.push(Past {
+                file,
+                from: dir.version_path(one.name, file.id, file.kind),
+                sha256,
+            });
+        }
+        pasts
     }
 
     /// Refuses unless a quorum at home holds the current copy and every version.
@@ -336,19 +382,26 @@ impl Store {
         let home = self.home(one.name);
         let replicas = self.replicas(home).count();
         let needed = self.config().store.write_quorum.of(replicas);
-        let wanted = union(one);
         let mut complete = 0;
         for (slot, _) in one.home.iter().filter(|(slot, _)| slot.counts()) {
             if let Some((_, _, sha256)) = one.current {
                 read_back(slot, one.name, sha256)?;
             }
-            let (name, files) = (one.name.clone(), wanted.clone());
-            let all = slot.volume.run(Lane::Bulk, move |dir, _| {
-                let there = |file: &HistoryFile| {
-                    let path = dir.version_path(&name, file.id, file.kind);
-                    path.symlink_metadata().is_ok()
+            let (name, history) = (one.name.clone(), one.history.clone());
+            let all = slot.volume.run(Lane::Bulk, move |dir, pulse| {
+                // What was whole elsewhere is whole here, to the last byte.
+                let there = |past: &Past| {
+                    let path = dir.version_path(&name, past.file.id, past.file.kind);
+                    past.sha256.map_or_else(
+                        || path.symlink_metadata().is_ok(),
+                        |sha256| {
+                            let file = dir::open(&path);
+                            let found = file.and_then(|file| digest(&file, pulse));
+                            found.is_ok_and(|found| found == sha256)
+                        },
+                    )
                 };
-                Ok(files.iter().all(there))
+                Ok(history.iter().all(there))
             })?;
             complete += usize::from(all);
         }
@@ -356,18 +409,10 @@ impl Store {
             return Ok(());
         }
         Err(StoreError::Changed(format!(
-            "only {complete} of {needed} replicas at home hold all of {}; nothing was taken away",
+            "only {complete} of {needed} replicas at home hold all of {} whole; nothing was taken away",
             one.name
         )))
     }
-}
-
-/// Every file that the history at home has afterwards.
-fn union(one: &Move<'_>) -> BTreeSet<HistoryFile> {
-    one.places()
-        .flat_map(|(_, peek)| peek.history.iter().copied())
-        .chain(one.kept.iter().map(|(_, file)| *file))
-        .collect()
 }
 
 /// Whether some history has these bytes. Histories are made equal before anything is taken away, and
@@ -415,27 +460,14 @@ fn current_transfers<'m>(one: &Move<'m>, job: &'m str) -> Vec<(Transfer<'m>, u64
 
 fn history_transfers<'m>(one: &Move<'m>, job: &'m str) -> Vec<(Transfer<'m>, u64)> {
     let mut transfers = Vec::new();
-    for file in union(one) {
-        let kept = one.kept.iter().find(|(_, kept)| *kept == file);
-        let mut places = one.places();
-        let holder = places.find(|(_, peek)| peek.history.contains(&file));
-        let from = match (kept, holder) {
-            (Some((path, _)), _) => path.clone(),
-            (None, Some((source, _))) => {
-                let dir = source.volume.dir();
-                dir.version_path(one.name, file.id, file.kind)
-            }
-            (None, None) => continue,
-        };
-        for (target, peek) in &one.home {
-            if peek.history.contains(&file) {
-                continue;
-            }
+    for past in &one.history {
+        let lacks = |(_, peek): &&(&Slot, Peek)| !peek.history.contains(&past.file);
+        for (target, _) in one.home.iter().filter(lacks) {
             let transfer = Transfer {
                 target,
                 name: one.name,
-                from: from.clone(),
-                becomes: Becomes::History(file),
+                from: past.from.clone(),
+                becomes: Becomes::History(past.file),
                 job,
             };
             transfers.push((transfer, 0));

@@ -213,7 +213,8 @@ pub fn read_back(slot: &Slot, name: &ArtifactName, sha256: Digest) -> Result<(),
     })
 }
 
-fn digest(mut file: &File, pulse: &Pulse) -> std::io::Result<Digest> {
+/// Of a file's bytes.
+pub(super) fn digest(mut file: &File, pulse: &Pulse) -> std::io::Result<Digest> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {
