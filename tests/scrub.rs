@@ -148,3 +148,37 @@ fn heeds_termination(pid: &str) -> bool {
     let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
     caught & (1 << (15 - 1)) != 0
 }
+
+#[test]
+fn a_version_that_rotted_is_mended_from_where_it_is_whole() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "first"]).exits(0);
+    f.run(&["put", "doc", "--text", "second"]).exits(0);
+    let versions = |disk: &str| fs::read_dir(f.path(&format!("{disk}/p1/versions"))).unwrap();
+    let version = |disk: &str| versions(disk).next().unwrap().unwrap().path();
+    let good = fs::read(version("a")).unwrap();
+    let damage = |disk: &str| {
+        let path = version(disk);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[444 + 372] ^= 1;
+        fs::write(path, bytes).unwrap();
+    };
+    damage("a");
+    damage("b");
+    let found = scrub(&f, &[]).exits(1).json();
+    assert_eq!(found["scrub"]["queued"], serde_json::json!(["doc"]));
+    f.run(&["replicas", "repair", "doc", "--yes"]).exits(0);
+    for disk in ["a", "b", "c"] {
+        assert_eq!(fs::read(version(disk)).unwrap(), good, "{disk}");
+        assert_eq!(versions(disk).count(), 1);
+    }
+    scrub(&f, &[]).exits(0);
+    // Whole nowhere: said, and nothing is changed.
+    for disk in ["a", "b", "c"] {
+        damage(disk);
+    }
+    let left = f.run(&["replicas", "repair", "doc", "--yes"]).exits(4);
+    assert!(
+        left.text().contains("whole on no replica") || left.stderr.contains("whole on no replica")
+    );
+}

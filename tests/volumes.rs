@@ -337,3 +337,28 @@ fn no_plan_fills_a_file_system_beyond_max_fill() {
     // What writes nothing needs no room.
     f.run(&["rm", "doc-0", "doc-1", "--yes"]).exits(0);
 }
+
+/// Opening reads one volume after the other, and the number may be raised in between.
+#[test]
+fn a_number_that_is_raised_while_a_store_is_opened_makes_nobody_joining() {
+    let f = Fixture::grid(2, 3);
+    for _ in 0..5 {
+        let mut opening = f
+            .command(&["volume", "list", "--json"])
+            .env("MAIFDECK_FAULT", "volume.looked-at=stop")
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = rustix::process::Pid::from_raw(opening.id().try_into().unwrap()).unwrap();
+        rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::UNTRACED).unwrap();
+        bulk_job(&f, 0);
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+        let mut said = String::new();
+        std::io::Read::read_to_string(opening.stdout.as_mut().unwrap(), &mut said).unwrap();
+        opening.wait().unwrap();
+        let said: Value = serde_json::from_str(&said).unwrap();
+        for volume in said["volumes"].as_array().unwrap() {
+            assert_eq!(volume["state"], "ok", "{volume}");
+        }
+    }
+}

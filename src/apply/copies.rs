@@ -10,7 +10,7 @@ use crate::{
         Slot, Store, StoreError, hold,
         transfer::{Becomes, Transfer, read_back},
     },
-    volume::{ArtifactName, Fingerprint, HistoryFile, Lane, LockMode, VersionKind},
+    volume::{ArtifactName, Fingerprint, HistoryFile, Lane, LockMode, VersionId, VersionKind},
 };
 
 /// A file to be made, and its size.
@@ -66,7 +66,9 @@ impl Context<'_> {
                 Step::Copy { name, from, to, .. } => {
                     wanted.entry(name).or_default().extend([&**from, &**to]);
                 }
-                Step::Version { name, to, .. } => wanted.entry(name).or_default().push(to),
+                Step::Version { name, to, .. } | Step::MendVersion { name, to, .. } => {
+                    wanted.entry(name).or_default().push(to);
+                }
                 _ => {}
             }
         }
@@ -117,6 +119,13 @@ impl Context<'_> {
                 let file = HistoryFile { id: *id, kind };
                 self.prepare_version(name, file, source, self.slot(to)?, *size)
             }
+            Step::MendVersion {
+                name,
+                id,
+                from,
+                to,
+                size,
+            } => self.prepare_mending(name, *id, (from, to), *size),
             _ => Ok(None),
         }
     }
@@ -152,6 +161,7 @@ impl Context<'_> {
             name,
             from,
             becomes: Becomes::Current(sha256),
+            record: None,
             job: self.job,
         };
         Ok(Some((transfer, wanted.size)))
@@ -173,11 +183,57 @@ impl Context<'_> {
         if there {
             return Ok(None);
         }
+        let named = self.version_source(name, source, file.kind)?;
+        // From where it is whole, if it is so anywhere: a version may rot unseen.
+        let whole = match (source, file.kind) {
+            (Source::Version { volume, .. }, VersionKind::Copy) => {
+                let home = self.store.replicas(self.store.home(name));
+                let slots = self.store.slot(volume).into_iter().chain(home);
+                let readable = slots.filter(|slot| slot.state.is_readable());
+                self.store.whole_version(readable, name, file.id)
+            }
+            _ => None,
+        };
+        let path = |slot: &Slot| slot.volume.dir().version_path(name, file.id, file.kind);
         let transfer = Transfer {
             target,
             name,
-            from: self.version_source(name, source, file.kind)?,
-            becomes: Becomes::History(file),
+            from: whole.map_or(named, |(slot, _)| path(slot)),
+            becomes: Becomes::History(file, whole.map(|(_, sha256)| sha256)),
+            record: None,
+            job: self.job,
+        };
+        Ok(Some((transfer, size)))
+    }
+
+    fn prepare_mending<'s>(
+        &'s self,
+        name: &'s ArtifactName,
+        id: VersionId,
+        (from, to): (&str, &str),
+        size: u64,
+    ) -> Result<Option<Wanted<'s>>, StoreError> {
+        let (source, target) = (self.slot(from)?, self.slot(to)?);
+        let store = self.store;
+        if store
+            .whole_version([target].into_iter(), name, id)
+            .is_some()
+        {
+            return Ok(None);
+        }
+        let whole = store.whole_version([source].into_iter(), name, id);
+        let (_, sha256) = whole.ok_or_else(|| {
+            StoreError::Changed(format!(
+                "version {id} of {name} is whole no longer on {from}"
+            ))
+        })?;
+        let kind = VersionKind::Copy;
+        let transfer = Transfer {
+            target,
+            name,
+            from: source.volume.dir().version_path(name, id, kind),
+            becomes: Becomes::Mended(HistoryFile { id, kind }, sha256),
+            record: None,
             job: self.job,
         };
         Ok(Some((transfer, size)))
@@ -196,6 +252,7 @@ pub fn run_of(
         Step::Copy { .. } => Some(1),
         Step::Version { .. } => Some(2),
         Step::Move { .. } => Some(3),
+        Step::MendVersion { .. } => Some(4),
         _ => None,
     };
     let mut run: Vec<(usize, &Step)> = Vec::new();

@@ -37,6 +37,7 @@ pub fn words(step: &Step) -> String {
         Step::Put { name, .. } => format!("restoring {name}"),
         Step::Copy { name, to, .. } => format!("copying {name} to {to}"),
         Step::Version { name, id, to, .. } => format!("copying version {id} of {name} to {to}"),
+        Step::MendVersion { name, id, to, .. } => format!("mending version {id} of {name} on {to}"),
         Step::Move { name, to, .. } => format!("moving {name} to {to}"),
         Step::Remove { name, .. } => format!("removing {name}"),
         Step::TrashVersions { name, .. } => format!("trashing versions of {name}"),
@@ -54,7 +55,11 @@ pub fn words(step: &Step) -> String {
 impl Context<'_> {
     pub fn run(&self, step: &Step) -> Result<Outcome, StoreError> {
         match step {
-            Step::Put { .. } | Step::Copy { .. } | Step::Version { .. } | Step::Move { .. } => self
+            Step::Put { .. }
+            | Step::Copy { .. }
+            | Step::Version { .. }
+            | Step::MendVersion { .. }
+            | Step::Move { .. } => self
                 .run_all(&[(0, step)])
                 .pop()
                 .unwrap_or(Ok(Outcome::Already)),
@@ -129,7 +134,7 @@ impl Context<'_> {
             .collect();
         match steps.first() {
             Some((_, Step::Put { .. })) => self.put_all(&puts),
-            Some((_, Step::Copy { .. } | Step::Version { .. })) => {
+            Some((_, Step::Copy { .. } | Step::Version { .. } | Step::MendVersion { .. })) => {
                 let steps: Vec<&Step> = steps.iter().map(|(_, step)| *step).collect();
                 self.copy_all(&steps)
             }
@@ -236,7 +241,9 @@ impl Context<'_> {
         let mut failed = self.failed.borrow_mut();
         let mut note = |label: &str| *failed.entry(label.to_owned()).or_default() += 1;
         match step {
-            Step::Copy { to, .. } | Step::Version { to, .. } => note(to),
+            Step::Copy { to, .. } | Step::Version { to, .. } | Step::MendVersion { to, .. } => {
+                note(to);
+            }
             Step::Put { expect, .. } | Step::Remove { expect, .. } => {
                 for (label, _) in expect {
                     note(label);

@@ -132,6 +132,7 @@ fn touched(step: &Step) -> Option<String> {
         Step::Put { name, .. }
         | Step::Copy { name, .. }
         | Step::Version { name, .. }
+        | Step::MendVersion { name, .. }
         | Step::Move { name, .. }
         | Step::Remove { name, .. } => Some(name.json()),
         _ => None,

@@ -308,6 +308,14 @@ pub enum Step {
         to: String,
         size: u64,
     },
+    /// A version that is damaged on a volume, made whole from another; what was there is trashed.
+    MendVersion {
+        name: ArtifactName,
+        id: VersionId,
+        from: String,
+        to: String,
+        size: u64,
+    },
     /// An artifact that lies elsewhere is brought to its home, history and all; what is redundant
     /// then goes to the trash of the volumes that held it.
     Move {

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     survey::{
-        ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, Reason, Survey, VolumeState,
+        ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, Reason, RottenVersion,
+        Survey, VolumeState,
     },
     volume::{ArtifactName, VersionKind},
 };
@@ -28,6 +29,8 @@ pub struct Choice<'a> {
     pub prefer: Option<&'a str>,
     /// Only copies on this volume.
     pub volume: Option<&'a str>,
+    /// Versions of the named ones that were read and are damaged.
+    pub rotten: &'a [RottenVersion],
 }
 
 /// Plans a repair from a survey of level quick or deep.
@@ -53,6 +56,7 @@ pub fn repair(survey: &Survey, store: &str, choice: &Choice<'_>, now: DateTime<U
             n => format!("{n} copies on {label}: the volume cannot be used"),
         });
     }
+    draft.mend();
     draft.admit();
     draft.summary.space = SpaceNeed::of(survey, &draft.needs);
     let intent = Intent::Repair {
@@ -73,7 +77,7 @@ const fn rank(step: &Step) -> u8 {
     match step {
         Step::Put { .. } => 0,
         Step::Copy { .. } => 1,
-        Step::Version { .. } => 2,
+        Step::Version { .. } | Step::MendVersion { .. } => 2,
         Step::Admit { .. } => 4,
         _ => 3,
     }
@@ -159,6 +163,38 @@ impl<'a> Draft<'a> {
                 (outside && !all_same)
                     .then(|| at(reference.volume))
                     .flatten()
+            }
+        }
+    }
+
+    /// Damaged versions are made whole from where they are.
+    fn mend(&mut self) {
+        for rotten in self.choice.rotten {
+            let (name, id, volume) = (&rotten.name, rotten.id, &rotten.volume);
+            let wanted = self.choice.volume.is_none_or(|only| only == volume);
+            let mut volumes = self.survey.volumes.iter();
+            let position = volumes.position(|view| {
+                *view.label == **volume
+                    && matches!(view.state, VolumeState::Ok | VolumeState::Joining)
+            });
+            match (&rotten.whole, position.filter(|_| wanted)) {
+                (Some(from), Some(position)) => {
+                    if let Some(needed) = self.needs.get_mut(position) {
+                        *needed += rotten.size;
+                    }
+                    self.summary.bytes += rotten.size;
+                    self.steps.push(Step::MendVersion {
+                        name: name.clone(),
+                        id,
+                        from: from.clone(),
+                        to: volume.clone(),
+                        size: rotten.size,
+                    });
+                }
+                (None, _) => self.summary.skipped.push(format!(
+                    "version {id} of {name} is damaged on {volume}, and whole on no replica"
+                )),
+                (Some(_), None) => {}
             }
         }
     }

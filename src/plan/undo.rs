@@ -95,6 +95,7 @@ pub fn undo<'a>(
                 draft.versions_back(name, ids, home_of(name));
             }
             Step::Version { .. }
+            | Step::MendVersion { .. }
             | Step::Move { .. }
             | Step::Admit { .. }
             | Step::Layout { .. }

@@ -316,11 +316,13 @@ pub fn repair(store: &Store, level: Level, wanted: Repair) -> Result<Plan, Store
             what: name.to_string(),
         });
     }
+    let rotten = survey::rotten(store, &survey, &names, &Task::new())?;
     let choice = Choice {
         names: &names,
         accept_older: wanted.accept_older,
         prefer: wanted.prefer.as_deref(),
         volume: wanted.volume.as_deref(),
+        rotten: &rotten,
     };
     let id = store.id().unwrap_or_default();
     Ok(plan::repair(&survey, id, &choice, store.clock().now()))

@@ -134,6 +134,13 @@ pub fn step(step: &Step) -> String {
             let what = if *removal { "removal" } else { "version" };
             format!("{what:<8} {name}  {id} → {to}  {}", size(*bytes))
         }
+        Step::MendVersion {
+            name,
+            id,
+            from,
+            to,
+            size: bytes,
+        } => format!("mend     {name}  {id}  {from} → {to}  {}", size(*bytes)),
         Step::Move {
             name,
             from,

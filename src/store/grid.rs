@@ -104,19 +104,21 @@ impl Store {
             .iter()
             .map(|(_, volume)| volume.start(Lane::Short, |dir, _| read_identity(dir)))
             .collect();
-        let found: Vec<_> = pending
+        let mut found: Vec<_> = pending
             .into_iter()
             .map(crate::volume::Pending::wait)
             .collect();
         let id = store_id(&found);
-        let layout = layout::in_force(
-            found
-                .iter()
-                .filter_map(|result| result.as_ref().ok()?.identity.as_ref())
-                .filter(|identity| Some(&*identity.store) == id.as_deref())
-                .map(|identity| &identity.layout),
-        )
-        .cloned();
+        // Another process may have raised the number between two of these looks. What is noted of a
+        // volume it carries already, so a second look at it alone is the truth.
+        let suspects = watermark::rolled_back(marks_of(&found, id.as_deref()));
+        for ((_, volume), found) in volumes.iter().zip(&mut found) {
+            if suspects.contains_key(&**volume.label()) {
+                *found = volume.run(Lane::Short, |dir, _| read_identity(dir));
+            }
+        }
+        let marks = marks_of(&found, id.as_deref());
+        let layout = layout::in_force(marks.map(|identity| &identity.layout)).cloned();
         let newest_layout = found
             .iter()
             .filter_map(|result| Some(result.as_ref().ok()?.identity.as_ref()?.layout.number))
@@ -126,10 +128,7 @@ impl Store {
             .as_ref()
             .and_then(|layout| layout::difference(layout, &config));
         let homes = layout::homes(&config, layout.as_ref());
-        let marks = found
-            .iter()
-            .filter_map(|result| result.as_ref().ok()?.identity.as_ref())
-            .filter(|identity| Some(&*identity.store) == id.as_deref());
+        let marks = marks_of(&found, id.as_deref());
         let rolled_back = watermark::rolled_back(marks.clone());
         let raised_at = RaisedAt::of(marks);
         let mut seen = BTreeMap::new();
@@ -370,6 +369,7 @@ fn read_identity(dir: &crate::volume::Dir) -> Result<Marks, VolumeError> {
 
     use crate::volume::At;
     let identity = Identity::read(dir)?;
+    crate::volume::fault::point("volume.looked-at").at("read", dir.path())?;
     let metadata = std::fs::metadata(dir.path()).at("read", dir.path())?;
     let read_only = rustix::fs::statvfs(dir.path())
         .at("ask", dir.path())?
@@ -380,6 +380,17 @@ fn read_identity(dir: &crate::volume::Dir) -> Result<Marks, VolumeError> {
         place: (metadata.dev(), metadata.ino()),
         read_only,
     })
+}
+
+/// The marks of this store's volumes.
+fn marks_of<'a>(
+    found: &'a [Result<Marks, VolumeError>],
+    store: Option<&'a str>,
+) -> impl Iterator<Item = &'a Identity> + Clone {
+    found
+        .iter()
+        .filter_map(|result| result.as_ref().ok()?.identity.as_ref())
+        .filter(move |identity| Some(&*identity.store) == store)
 }
 
 /// The id that most volumes carry; among equals the one seen first in label order.

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     maif::Digest,
     volume::{
-        ArtifactName, Fingerprint, HistoryFile, Lane, LockMode, VersionId, VersionKind, dir,
-        trash::job_id,
+        ArtifactName, Fingerprint, HistoryFile, Lane, LockMode, Record, VersionId, VersionKind,
+        dir, trash::job_id,
     },
 };
 
@@ -73,6 +73,8 @@ struct Move<'a> {
     away: Vec<(&'a Slot, Peek)>,
     /// The right copy, when there is one: its volume, what it is, its digest.
     current: Option<(&'a Slot, Fingerprint, Digest)>,
+    /// A save by another program becomes a commit with this one, so that the next save is seen too.
+    record: Option<Record>,
     /// What the history at home holds afterwards.
     history: Vec<Past>,
     bytes: u64,
@@ -191,6 +193,7 @@ impl Store {
             home: at_home,
             away: at_away,
             current: None,
+            record: None,
             history: Vec::new(),
             bytes: 0,
             _held: held,
@@ -220,7 +223,20 @@ impl Store {
             }
             (_, None, removed) => (None, removed),
         };
-        one.current = right.map(|right| self.whole(one, &right)).transpose()?;
+        one.current = right
+            .as_ref()
+            .map(|right| self.whole(one, right))
+            .transpose()?;
+        if let (Some(right), Some((_, print, _))) = (right, one.current)
+            && right.standing.outside
+        {
+            one.record = Some(Record {
+                generation: right.standing.generation + 1,
+                nonce: getrandom::u64()
+                    .map_err(|error| StoreError::Failed(format!("no random numbers: {error}")))?,
+                fingerprint: print,
+            });
+        }
         one.history = self.histories(one);
         let others = self.others(one, top)?;
         one.history.extend(others);
@@ -441,7 +457,12 @@ fn current_transfers<'m>(one: &Move<'m>, job: &'m str) -> Vec<(Transfer<'m>, u64
     let Some((source, print, sha256)) = one.current else {
         return Vec::new();
     };
-    let lacks = |peek: &Peek| peek.found.as_ref().map(|f| f.fingerprint) != Some(print);
+    let lacks = |peek: &Peek| {
+        let found = peek.found.as_ref();
+        let recorded = found.and_then(|found| found.record);
+        found.map(|found| found.fingerprint) != Some(print)
+            || one.record.is_some() && recorded.is_none_or(|record| !record.describes(&print))
+    };
     one.home
         .iter()
         .filter(|(_, peek)| lacks(peek))
@@ -451,6 +472,7 @@ fn current_transfers<'m>(one: &Move<'m>, job: &'m str) -> Vec<(Transfer<'m>, u64
                 name: one.name,
                 from: source.volume.path().join(one.name.file_name()),
                 becomes: Becomes::Current(sha256),
+                record: one.record,
                 job,
             };
             (transfer, print.size)
@@ -467,7 +489,8 @@ fn history_transfers<'m>(one: &Move<'m>, job: &'m str) -> Vec<(Transfer<'m>, u64
                 target,
                 name: one.name,
                 from: past.from.clone(),
-                becomes: Becomes::History(past.file),
+                becomes: Becomes::History(past.file, past.sha256),
+                record: None,
                 job,
             };
             transfers.push((transfer, 0));

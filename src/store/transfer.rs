@@ -14,7 +14,8 @@ use super::{
 use crate::{
     maif::Digest,
     volume::{
-        ArtifactName, At, Dir, Durable, HistoryFile, Lane, Pending, Pulse, Staged, VolumeError, dir,
+        ArtifactName, At, Dir, Durable, HistoryFile, Lane, Pending, Pulse, Record, Staged,
+        VolumeError, dir,
     },
 };
 
@@ -23,7 +24,10 @@ use crate::{
 pub enum Becomes {
     /// The current copy; its bytes were verified to have this digest.
     Current(Digest),
-    History(HistoryFile),
+    /// A version or a removal that was not there; its bytes have this digest, when that is known.
+    History(HistoryFile, Option<Digest>),
+    /// A version in the place of a damaged one, which goes to the trash.
+    Mended(HistoryFile, Digest),
 }
 
 /// One file to be made.
@@ -33,6 +37,8 @@ pub struct Transfer<'a> {
     pub name: &'a ArtifactName,
     pub from: PathBuf,
     pub becomes: Becomes,
+    /// In the place of the record that the file carries.
+    pub record: Option<Record>,
     /// In whose trash what a current copy replaces is kept, unless a history holds it.
     pub job: &'a str,
 }
@@ -133,10 +139,12 @@ fn stage_again(places: &mut [Place<'_>], failed: impl Fn(&Slot) -> bool) {
 fn start(transfer: &Transfer<'_>, durable: Durable) -> Pending<Staged> {
     let from = transfer.from.clone();
     let sha256 = match transfer.becomes {
-        Becomes::Current(sha256) => Some(sha256),
-        Becomes::History(_) => None,
+        Becomes::Current(sha256) | Becomes::Mended(_, sha256) => Some(sha256),
+        Becomes::History(_, sha256) => sha256,
     };
-    let work = move |dir: &Dir, pulse: &Pulse| dir.stage_equal(&from, sha256, durable, pulse);
+    let record = transfer.record;
+    let work =
+        move |dir: &Dir, pulse: &Pulse| dir.stage_equal(&from, (sha256, record), durable, pulse);
     transfer.target.volume.start(Lane::Bulk, work)
 }
 
@@ -154,7 +162,11 @@ fn publish(places: &mut [Place<'_>], commit: &lease::Commit) {
                 let _inside = commit;
                 match becomes {
                     Becomes::Current(_) => replace(dir, &name, &staged, &job, pulse),
-                    Becomes::History(file) => dir.publish_version(&staged.path, &name, file),
+                    Becomes::History(file, _) => dir.publish_version(&staged.path, &name, file),
+                    Becomes::Mended(file, _) => {
+                        dir.version_to_trash(&name, file, &job)?;
+                        dir.publish_version(&staged.path, &name, file)
+                    }
                 }
             };
             Some(transfer.target.volume.start(Lane::Bulk, work))

@@ -248,20 +248,21 @@ impl Dir {
         to: &Path,
         pulse: &Pulse,
     ) -> Result<(), VolumeError> {
-        let staged = self.stage_equal(from, None, Durable::Now, pulse)?;
+        let staged = self.stage_equal(from, (None, None), Durable::Now, pulse)?;
         rename_new(&staged.path, to).at("archive to", to)
     }
 
-    /// Stages a file with the record that it carries. `sha256`: what its bytes must be.
+    /// Stages a file with the record that it carries, or with this one. `sha256`: what its bytes must
+    /// be.
     pub fn stage_equal(
         &self,
         from: &Path,
-        sha256: Option<Digest>,
+        (sha256, record): (Option<Digest>, Option<Record>),
         durable: Durable,
         pulse: &Pulse,
     ) -> Result<Staged, VolumeError> {
         let mut source = open(from).at("open", from)?;
-        let record = record_of(from, &source);
+        let record = record.or_else(|| record_of(from, &source));
         let keep = record.map(|record| move |_| record);
         let keep = keep
             .as_ref()
