@@ -369,6 +369,9 @@ fn a_running_job_is_cancelled_from_outside_and_goes_on_when_it_is_resumed() {
         .unwrap();
     let pid = child.id().to_string();
     let mut child = child;
+    // It stands before anybody lets it go on.
+    let stopped = rustix::process::Pid::from_raw(child.id().try_into().unwrap());
+    rustix::process::waitpid(stopped, rustix::process::WaitOptions::UNTRACED).unwrap();
     let id = loop {
         let jobs = f.run(&["jobs", "--json"]).exits(0).json();
         if jobs["jobs"][0]["state"] == "running" {

@@ -104,19 +104,22 @@ impl Store {
             .iter()
             .map(|(_, volume)| volume.start(Lane::Short, |dir, _| read_identity(dir)))
             .collect();
-        let mut found: Vec<_> = pending
+        let found: Vec<_> = pending
             .into_iter()
             .map(crate::volume::Pending::wait)
             .collect();
         let id = store_id(&found);
-        // Another process may have raised the number between two of these looks. What is noted of a
-        // volume it carries already, so a second look at it alone is the truth.
-        let suspects = watermark::rolled_back(marks_of(&found, id.as_deref()));
-        for ((_, volume), found) in volumes.iter().zip(&mut found) {
-            if suspects.contains_key(&**volume.label()) {
-                *found = volume.run(Lane::Short, |dir, _| read_identity(dir));
+        let mut rolled_back = watermark::rolled_back(marks_of(&found, id.as_deref()));
+        // Another process may have raised the number between two of these looks. What was noted of a
+        // volume it carried by then, so a second look at it alone tells.
+        for (_, volume) in &volumes {
+            if let Some((own, seen)) = rolled_back.get_mut(&**volume.label())
+                && let Ok(Some(mark)) = volume.run(Lane::Short, |dir, _| Identity::read(dir))
+            {
+                *own = mark.watermark.number.min(*seen);
             }
         }
+        rolled_back.retain(|_, (own, seen)| own < seen);
         let marks = marks_of(&found, id.as_deref());
         let layout = layout::in_force(marks.map(|identity| &identity.layout)).cloned();
         let newest_layout = found
@@ -129,7 +132,6 @@ impl Store {
             .and_then(|layout| layout::difference(layout, &config));
         let homes = layout::homes(&config, layout.as_ref());
         let marks = marks_of(&found, id.as_deref());
-        let rolled_back = watermark::rolled_back(marks.clone());
         let raised_at = RaisedAt::of(marks);
         let mut seen = BTreeMap::new();
         let slots = volumes
