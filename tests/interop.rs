@@ -93,6 +93,32 @@ fn python_sees_our_lock_and_commands_inside_use_it() {
     f.run(&["lock", "doc", "--", "sh", "-c", "exit 7"]).exits(7);
 }
 
+/// Truncates the artifact under its lock as a sketch's save does, and takes its time to write it.
+const SLOW_SAVE: &str = "
+import fcntl, sys, time
+data = open(sys.argv[1], 'rb').read()
+with open(sys.argv[1] + '.lock', 'w') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with open(sys.argv[1], 'wb') as f:
+        f.write(data[:len(data) // 2])
+        f.flush()
+        print('ready', flush=True)
+        time.sleep(0.7)
+        f.write(data[len(data) // 2:])
+";
+
+#[test]
+fn a_reader_waits_for_a_save_in_place_that_is_under_way() {
+    let f = Fixture::grid(1, 1);
+    f.run(&["put", "doc", "--text", "whole"]).exits(0);
+    let path = f.path("a/p1/doc.maif");
+    let whole = fs::read(&path).unwrap();
+    let mut save = python(SLOW_SAVE, &[path.to_str().unwrap()]);
+    let got = f.run(&["get", "doc"]).exits(0);
+    assert_eq!(got.stdout, whole);
+    assert!(save.wait().unwrap().success());
+}
+
 /// A sketch saves in place: truncates the file and writes it anew, as `artifact.save` does.
 #[test]
 fn a_save_in_place_is_the_successor_and_a_put_archives_it() {

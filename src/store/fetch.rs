@@ -1,7 +1,7 @@
 //! Reading one artifact: the bytes of a copy that verified, never of one that did not.
 //!
-//! Readers take no lock. A copy that fails verification may be one that a sketch is just saving in
-//! place, so it is read once more under the shared lock before the next copy is tried.
+//! Readers take no lock. When no copy is whole, a sketch may just be saving the only one in place:
+//! then they are read once more under the shared lock.
 
 use std::{
     fs,
@@ -65,6 +65,40 @@ impl Store {
     /// The current copy.
     pub fn fetch(&self, name: &ArtifactName) -> Result<Fetched, StoreError> {
         self.require_same_layout()?;
+        let home = self.home(name);
+        let of_home = |slot: &&Slot| slot.partition == home && slot.state.is_writable();
+        let slots: Vec<&Slot> = self.slots().iter().filter(of_home).collect();
+        self.reading(&slots, name, || self.fetch_newest(name))
+    }
+
+    /// The copy on one volume, whatever the others hold.
+    pub fn fetch_from(&self, name: &ArtifactName, label: &str) -> Result<Fetched, StoreError> {
+        let slot = self.slot(label).ok_or_else(|| StoreError::NotFound {
+            kind: "volume",
+            what: label.to_owned(),
+        })?;
+        self.reading(&[slot], name, || self.fetch_copy(slot, name))
+    }
+
+    /// Reads without a lock; what was not whole, once more when no one is saving.
+    fn reading(
+        &self,
+        slots: &[&Slot],
+        name: &ArtifactName,
+        read: impl Fn() -> Result<Fetched, StoreError>,
+    ) -> Result<Fetched, StoreError> {
+        match read() {
+            Err(StoreError::NoIntactCopy { .. } | StoreError::Damaged { .. })
+                if self.access() == Access::Write =>
+            {
+                let _held = hold::hold_name(self, slots, name, LockMode::Shared)?;
+                read()
+            }
+            result => result,
+        }
+    }
+
+    fn fetch_newest(&self, name: &ArtifactName) -> Result<Fetched, StoreError> {
         let (facts, judgement) = self.judge(name);
         if !judgement.vanished {
             return self.fetch_judged(name, facts, judgement);
@@ -188,32 +222,16 @@ impl Store {
         })
     }
 
-    /// The copy on one volume, whatever the others hold.
-    pub fn fetch_from(&self, name: &ArtifactName, label: &str) -> Result<Fetched, StoreError> {
-        let slot = self.slot(label).ok_or_else(|| StoreError::NotFound {
-            kind: "volume",
-            what: label.to_owned(),
-        })?;
-        self.fetch_copy(slot, name)
-    }
-
     fn fetch_copy(&self, slot: &Slot, name: &ArtifactName) -> Result<Fetched, StoreError> {
         let path = slot.volume.path().join(name.file_name());
-        let first = self.fetch_file(slot, path.clone())?;
-        if first.verification.verdict() == Verdict::Intact {
-            return Ok(first);
-        }
-        if self.access() == Access::Write {
-            let _held = hold::hold_name(self, &[slot], name, LockMode::Shared)?;
-            let again = self.fetch_file(slot, path)?;
-            if again.verification.verdict() == Verdict::Intact {
-                return Ok(again);
-            }
+        let fetched = self.fetch_file(slot, path)?;
+        if fetched.verification.verdict() == Verdict::Intact {
+            return Ok(fetched);
         }
         Err(StoreError::Damaged {
             what: format!("{} on {}", name, slot.label()),
-            class: first.verification.class.to_string(),
-            problem: first.verification.problem().to_owned(),
+            class: fetched.verification.class.to_string(),
+            problem: fetched.verification.problem().to_owned(),
         })
     }
 
