@@ -52,6 +52,52 @@ pub fn words(step: &Step) -> String {
     }
 }
 
+/// Verifies what a step will read, before any step of its plan changes anything.
+pub fn verify_source(store: &Store, step: &Step) -> Result<Option<Digest>, StoreError> {
+    let Step::Put {
+        name,
+        source,
+        size,
+        check,
+        ..
+    } = step
+    else {
+        return Ok(None);
+    };
+    let path = source_path(store, name, source)?;
+    store.verified(&path, print(*size, *check)).map(Some)
+}
+
+fn source_path(store: &Store, name: &ArtifactName, source: &Source) -> Result<PathBuf, StoreError> {
+    Ok(match source {
+        Source::Copy { volume } => slot(store, volume)?.volume.path().join(name.file_name()),
+        Source::Version { volume, name, id } => slot(store, volume)?
+            .volume
+            .path()
+            .join(dir::VERSIONS)
+            .join(version::file_name(name, *id, VersionKind::Copy)),
+        Source::Backup { id, path } => backups(store)?.join(id.directory()).join(path),
+    })
+}
+
+fn slot<'s>(store: &'s Store, label: &str) -> Result<&'s Slot, StoreError> {
+    let slot = store
+        .slot(label)
+        .ok_or_else(|| StoreError::Changed(format!("there is no volume {label} any more")))?;
+    if slot.state.is_readable() {
+        Ok(slot)
+    } else {
+        Err(crate::store::grid::not_usable(slot))
+    }
+}
+
+fn backups(store: &Store) -> Result<&Path, StoreError> {
+    let config = store.config().backup.as_ref();
+    config
+        .map(|config| &*config.directory)
+        .ok_or_else(|| StoreError::Changed("no backups are configured any more".to_owned()))
+}
+
 impl Context<'_> {
     pub fn run(&self, step: &Step) -> Result<Outcome, StoreError> {
         match step {
@@ -143,22 +189,6 @@ impl Context<'_> {
         }
     }
 
-    /// Verifies what a step will read, before any step of its plan changes anything.
-    pub fn check_source(&self, number: usize, step: &Step) -> Result<(), StoreError> {
-        if let Step::Put {
-            name,
-            source,
-            size,
-            check,
-            ..
-        } = step
-        {
-            let path = self.source(name, source)?;
-            self.verified_once(number, &path, print(*size, *check))?;
-        }
-        Ok(())
-    }
-
     /// Like [`Self::verified`], but a source that was verified in this job is not read again: its
     /// digest is checked where it is staged.
     pub fn verified_once(
@@ -177,29 +207,12 @@ impl Context<'_> {
     }
 
     pub fn slot(&self, label: &str) -> Result<&Slot, StoreError> {
-        let slot = self
-            .store
-            .slot(label)
-            .ok_or_else(|| StoreError::Changed(format!("there is no volume {label} any more")))?;
-        if slot.state.is_readable() {
-            Ok(slot)
-        } else {
-            Err(crate::store::grid::not_usable(slot))
-        }
+        slot(self.store, label)
     }
 
     /// The path of a source; the bytes there are verified before they are used.
     pub fn source(&self, name: &ArtifactName, source: &Source) -> Result<PathBuf, StoreError> {
-        Ok(match source {
-            Source::Copy { volume } => self.slot(volume)?.volume.path().join(name.file_name()),
-            Source::Version { volume, name, id } => self
-                .slot(volume)?
-                .volume
-                .path()
-                .join(dir::VERSIONS)
-                .join(version::file_name(name, *id, VersionKind::Copy)),
-            Source::Backup { id, path } => self.backups()?.join(id.directory()).join(path),
-        })
+        source_path(self.store, name, source)
     }
 
     /// The path of a version's source: a removal lies beside the copies of the same history.
@@ -253,16 +266,9 @@ impl Context<'_> {
         }
     }
 
-    fn backups(&self) -> Result<&Path, StoreError> {
-        let config = self.store.config().backup.as_ref();
-        config
-            .map(|config| &*config.directory)
-            .ok_or_else(|| StoreError::Changed("no backups are configured any more".to_owned()))
-    }
-
     /// Brings a backup back from the backups' trash.
     fn unretire(&self, id: BackupId, job: &str) -> Result<Outcome, StoreError> {
-        let directory = self.backups()?;
+        let directory = backups(self.store)?;
         if !backup::trash::retired_by(directory, job)?.contains(&id) {
             // It is back already, or there is nothing to bring back.
             backup::tree::find(directory, id)?;
@@ -275,7 +281,7 @@ impl Context<'_> {
 
     /// Renames a sealed backup into the backups' trash, where it waits for the undo window.
     fn retire(&self, id: BackupId) -> Result<Outcome, StoreError> {
-        let directory = self.backups()?;
+        let directory = backups(self.store)?;
         let config = &self.store.config().store;
         let now = self.store.clock().now();
         let retired = backup::trash::retire(directory, id, self.job, now, config.lock_timeout)?;

@@ -9,16 +9,12 @@ use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions, Permissions},
     io::{ErrorKind, Read, Write},
-    num::NonZero,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use rayon::iter::{ParallelBridge, ParallelIterator};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -40,8 +36,6 @@ use crate::{
 const PIECE: usize = 1 << 20;
 /// In a directory that is not finished.
 const UNFINISHED: &str = ".maifdeck-unfinished";
-/// Threads that copy side by side: more do not make a disk faster.
-const MOST: usize = 8;
 
 /// What was copied. Paths are relative to the backup's root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -206,32 +200,11 @@ impl Copying<'_> {
                 parents.push(parent.to_owned());
             }
         }
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut buffer = vec![0; PIECE];
-            while let Some((path, sha256)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.file(path, *sha256, &mut buffer).inspect_err(|_| {
-                    // The others stop too.
-                    next.store(wanted.len(), Ordering::Relaxed);
-                })?;
-            }
-            Ok(())
-        };
-        let threads = thread::available_parallelism()
-            .map_or(2, NonZero::get)
-            .min(MOST);
-        thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let mut result = work();
-            for other in others {
-                let panicked = || VolumeError::Bad {
-                    path: self.target.clone(),
-                    problem: "a copying thread failed; the log says more".to_owned(),
-                };
-                result = result.and(other.join().unwrap_or_else(|_| Err(panicked())));
-            }
-            result
-        })
+        // In their order: what lies side by side is read so.
+        wanted.iter().par_bridge().try_for_each_init(
+            || vec![0; PIECE],
+            |buffer, (path, sha256)| self.file(path, *sha256, buffer),
+        )
     }
 
     fn start(&self, items: u64, bytes: u64) {

@@ -66,7 +66,7 @@ impl Store {
     pub fn fetch(&self, name: &ArtifactName) -> Result<Fetched, StoreError> {
         self.require_same_layout()?;
         let home = self.home(name);
-        let of_home = |slot: &&Slot| slot.partition == home && slot.state.is_writable();
+        let of_home = |slot: &&Slot| slot.partition == home && slot.is_writable();
         let slots: Vec<&Slot> = self.slots().iter().filter(of_home).collect();
         self.reading(&slots, name, || self.fetch_newest(name))
     }
