@@ -61,29 +61,31 @@ fn start(f: &Fixture, arguments: &[&str]) -> Child {
 
 /// What a process holds by the kernel's word, as `<lock> <volume>`, once it holds `last`.
 fn holds(store: &Store, child: &Child, last: &str) -> Vec<String> {
-    let pid = format!(" pid {} ", child.id());
     let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let held: Vec<String> = held_now(store)
-            .unwrap()
-            .into_iter()
-            .filter(|lock| lock.certain && lock.holder.contains(&pid))
-            .map(|lock| {
-                let what = match lock.of {
-                    LockOf::Lease => "lease".to_owned(),
-                    LockOf::Job => "job".to_owned(),
-                    LockOf::Store => "store".to_owned(),
-                    LockOf::Artifact(name) => name.to_string(),
-                };
-                format!("{what} {}", lock.volume)
-            })
-            .collect();
-        if held.iter().any(|lock| lock == last) {
-            return held;
-        }
-        assert!(Instant::now() < deadline, "never held {last}: {held:?}");
+    while !held_by(store, child).iter().any(|lock| lock == last) {
+        assert!(Instant::now() < deadline, "never held {last}");
         std::thread::sleep(Duration::from_millis(5));
     }
+    // Each volume is looked at in its own time; now it waits, and nothing changes any more.
+    held_by(store, child)
+}
+
+fn held_by(store: &Store, child: &Child) -> Vec<String> {
+    let pid = format!(" pid {} ", child.id());
+    held_now(store)
+        .unwrap()
+        .into_iter()
+        .filter(|lock| lock.certain && lock.holder.contains(&pid))
+        .map(|lock| {
+            let what = match lock.of {
+                LockOf::Lease => "lease".to_owned(),
+                LockOf::Job => "job".to_owned(),
+                LockOf::Store => "store".to_owned(),
+                LockOf::Artifact(name) => name.to_string(),
+            };
+            format!("{what} {}", lock.volume)
+        })
+        .collect()
 }
 
 /// Whether a process has the lease.

@@ -16,7 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use session::Session;
+use rustix::process::{WaitId, WaitIdOptions};
+use session::{Session, processor_time};
 use support::Fixture;
 
 fn small() -> Fixture {
@@ -131,12 +132,19 @@ fn a_hang_up_with_a_job_running_leaves_a_whole_journal_that_goes_on() {
     see(&mut master, "[ Confirm ]");
     press(&mut master, "\t\r");
     see(&mut master, "applying");
+    let used = processor_time(child.id());
     let hung_up = Instant::now();
     drop(master);
-    let status = child.wait().unwrap();
+    // It has ended, and its figures are still there.
+    let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    rustix::process::waitid(WaitId::Pid(pid), ended).unwrap();
     let took = hung_up.elapsed();
-    assert_eq!(status.code(), Some(129));
+    let used = processor_time(child.id()) - used;
+    assert_eq!(child.wait().unwrap().code(), Some(129));
+    println!("ended {took:?} after the hang-up, {used:?} of processor time");
     assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(used < Duration::from_secs(1), "{used:?}");
 
     let jobs = f.run(&["jobs", "--json"]).exits(0).json();
     let job = jobs["jobs"]

@@ -14,6 +14,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::scrub::Cursor;
 use crate::{
     maif::Digest,
     volume::{ArtifactName, Level, VersionId, VersionKind},
@@ -277,6 +278,8 @@ pub struct Survey {
     pub artifacts: Vec<ArtifactView>,
     /// Sorted by artifact, then newest first.
     pub versions: Vec<VersionView>,
+    /// How far this host's scrub is, and when one last came to its end.
+    pub scrub: Cursor,
     /// Made from all of this, backups and jobs by `report::findings`.
     pub findings: Vec<Finding>,
 }

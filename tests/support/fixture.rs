@@ -29,7 +29,7 @@ use maifdeck::{
     survey::{
         ArtifactState, ArtifactView, CopyState, CopyView, Finding, FindingKind, NewestIntact,
         PartitionView, Reason, Reference, Severity, Space, StateId, Survey, VersionView,
-        VolumeIndex, VolumeState, VolumeView,
+        VolumeIndex, VolumeState, VolumeView, scrub::Cursor,
     },
     volume::{ArtifactName, Level, VersionId, VersionKind},
 };
@@ -458,6 +458,10 @@ fn survey(shape: Shape) -> Survey {
         took: Duration::from_millis(180),
         placement: "md5-modulo",
         skew: 1.0,
+        scrub: Cursor {
+            after: None,
+            finished_at: (shape == Shape::Healthy).then(|| before(76)),
+        },
         ..Survey::default()
     };
     for partition in 0..4u16 {

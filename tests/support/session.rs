@@ -235,15 +235,20 @@ impl Session {
 
     /// Processor time that it took so far.
     pub fn processor_time(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        let after_name = stat.rsplit(')').next().unwrap();
-        let ticks: u64 = after_name
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse::<u64>().unwrap())
-            .sum();
-        // Linux counts for user space in hundredths of a second.
-        Duration::from_millis(ticks * 10)
+        processor_time(self.pid())
     }
+}
+
+/// What a process has used, also one that ended and was not waited for.
+pub fn processor_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after_name = stat.rsplit(')').next().unwrap();
+    let ticks: u64 = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().unwrap())
+        .sum();
+    // Linux counts for user space in hundredths of a second.
+    Duration::from_millis(ticks * 10)
 }

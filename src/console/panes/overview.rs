@@ -293,16 +293,23 @@ fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
     // "ok" means at a level: how much of the store nobody has read is said beside it.
     let table = &app.data.table;
     let unread = table.copies_all.saturating_sub(table.copies_read);
-    let depth = match (table.copies_all, unread) {
-        (0, _) => None,
-        (_, 0) => Some(("every copy was read".to_owned(), Role::Dim)),
-        (all, _) => {
-            let words = format!("{} of {} never read", count(unread), count(all));
-            Some((words, Role::Dim))
+    let depth = match unread {
+        0 => "every copy was read".to_owned(),
+        _ => format!("{} of {} unread", count(unread), count(table.copies_all)),
+    };
+    let (scrubbed, scrub) = match survey.scrub.finished_at {
+        None => (
+            "no scrub came to its end here".to_owned(),
+            "no scrub".to_owned(),
+        ),
+        Some(at) => {
+            let ago = ago(app.moment.now, at);
+            (format!("scrub ended {ago}"), format!("scrub {ago}"))
         }
     };
     // A state a line where there is room, else two.
-    let room = rows.saturating_sub(usize::from(!away.is_empty()) + usize::from(depth.is_some()));
+    let anything = usize::from(table.copies_all > 0);
+    let room = rows.saturating_sub(usize::from(!away.is_empty()) + anything);
     let per_line = if pieces.len() <= room { 1 } else { 2 };
     let mut lines: Lines = pieces.chunks(per_line).map(<[Piece]>::to_vec).collect();
     if !away.is_empty() {
@@ -319,9 +326,12 @@ fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
     }
     // What is wrong comes before what was not looked at.
     lines.truncate(rows);
-    if lines.len() < rows {
-        lines.extend(depth.map(|(words, role)| one(words, role)));
-    }
+    let last = match rows.saturating_sub(lines.len()) * anything {
+        0 => vec![],
+        1 => vec![format!("{depth}, {scrub}")],
+        _ => vec![depth, scrubbed],
+    };
+    lines.extend(last.into_iter().map(|words| one(words, Role::Dim)));
     lines
 }
 

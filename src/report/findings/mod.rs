@@ -34,10 +34,7 @@ pub fn all(
         findings.extend(about_backups(backups, config, store.clock().now()));
     }
     findings.extend(about_jobs(jobs));
-    findings.extend(about_scrub(
-        store,
-        &Cursor::load(store.id().unwrap_or_default()),
-    ));
+    findings.extend(about_scrub(store, &survey.scrub));
     sort(&mut findings);
     findings
 }

@@ -23,6 +23,7 @@ use crate::{
         checked::Checked,
         model::{Space, Survey, VolumeState, VolumeView},
         parts::Parts,
+        scrub::Cursor,
     },
     volume::{ArtifactName, Dir, Lane, Level, Listing, listing},
 };
@@ -61,6 +62,7 @@ pub fn survey_again(
         level: scope.level,
         at: store.clock().now(),
         placement: store.config().store.placement.word(),
+        scrub: Cursor::load(store.id().unwrap_or_default()),
         ..Survey::default()
     };
     let listings = list_volumes(store, &mut survey);
