@@ -53,7 +53,7 @@ fn million() -> Survey {
             artifact.name = name(&format!("{:07}-{}", number, words[number as usize % 7]));
             artifact.home = (number % 4) as u16;
             for copy in &mut artifact.copies {
-                copy.modified -= i64::from(number);
+                copy.stamp.modified -= i64::from(number) * 1_000_000_000;
                 copy.size = copy
                     .size
                     .map(|size| size + u64::from(number) * 7919 % 1_000_003);

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rayon::ThreadPoolBuilder;
 use tokio::sync::watch;
 
 /// A moment of a task, as the screen and the progress bar show it.
@@ -77,6 +78,18 @@ impl Task {
 
     pub fn snapshot(&self) -> Snapshot {
         self.lock().now.clone()
+    }
+
+    /// Runs parallel work on threads of its own, so that nobody else's waits when a disk keeps these
+    /// waiting.
+    pub fn side_by_side<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match ThreadPoolBuilder::new().build() {
+            Ok(pool) => pool.install(work),
+            Err(error) => {
+                tracing::warn!(%error, "no threads for a job");
+                work()
+            }
+        }
     }
 
     /// Enters a phase; totals are those of the whole task.

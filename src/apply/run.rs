@@ -112,15 +112,13 @@ impl Run<'_> {
         let (task, done) = (self.task, self.done);
         // Signatures cost more than reading: each processor takes its share, in the steps' order.
         let steps = self.plan.steps.iter().enumerate();
-        self.verified = steps
-            .filter(|(number, _)| !done.contains(number))
-            .par_bridge()
-            .filter_map(|(number, step)| {
-                let verified = task.checkpoint().map_err(StoreError::from);
-                let verified = verified.and_then(|()| steps::verify_source(store, step));
-                verified.map(|sha256| Some((number, sha256?))).transpose()
-            })
-            .collect::<Result<_, _>>()?;
+        let left = steps.filter(|(number, _)| !done.contains(number));
+        let verified = left.par_bridge().filter_map(|(number, step)| {
+            let verified = task.checkpoint().map_err(StoreError::from);
+            let verified = verified.and_then(|()| steps::verify_source(store, step));
+            verified.map(|sha256| Some((number, sha256?))).transpose()
+        });
+        self.verified = task.side_by_side(|| verified.collect::<Result<_, StoreError>>())?;
         Ok(())
     }
 

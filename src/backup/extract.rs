@@ -201,10 +201,13 @@ impl Copying<'_> {
             }
         }
         // In their order: what lies side by side is read so.
-        wanted.iter().par_bridge().try_for_each_init(
-            || vec![0; PIECE],
-            |buffer, (path, sha256)| self.file(path, *sha256, buffer),
-        )
+        let files = wanted.iter().par_bridge();
+        self.task.side_by_side(|| {
+            files.try_for_each_init(
+                || vec![0; PIECE],
+                |buffer, (path, sha256)| self.file(path, *sha256, buffer),
+            )
+        })
     }
 
     fn start(&self, items: u64, bytes: u64) {

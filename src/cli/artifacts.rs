@@ -271,7 +271,7 @@ pub fn list(context: &Context<'_>, pattern: Option<&str>) -> Result<u8, StoreErr
                 let mut entry = json!({
                     "name": artifact.name.json(),
                     "size": copy.and_then(|c| c.size),
-                    "modified": copy.map(|c| stamp::rfc3339_seconds(c.modified)),
+                    "modified": copy.map(|c| stamp::rfc3339_seconds(c.modified())),
                     "partition": survey.partitions.get(usize::from(artifact.home))
                         .map(|p| p.name.to_string()),
                     "versions": archived(survey.history(row)),
@@ -295,7 +295,7 @@ pub fn list(context: &Context<'_>, pattern: Option<&str>) -> Result<u8, StoreErr
             .and_then(|c| c.size)
             .map_or_else(|| "–".to_owned(), report::size);
         let modified = copy
-            .and_then(|c| chrono::DateTime::from_timestamp(c.modified, 0))
+            .and_then(|c| chrono::DateTime::from_timestamp(c.modified(), 0))
             .map_or_else(String::new, |time| report::Zone::Local.full(time));
         let state = match artifact.state {
             survey::ArtifactState::Ok => "",

@@ -30,17 +30,16 @@ fn take(
     if let Some(config) = &store.config().backup {
         known.refresh(&backup::list(&config.directory)?, store.clock().now());
     }
-    let mut scope = Scope {
+    let scope = Scope {
         level,
         names,
         known: known.list(),
-        checked: Checked::load(id),
+        checked: Checked::of(id),
     };
     let mut survey = progress::shown(context, |task| survey::survey(store, &scope, task))?;
     if level == Level::Deep {
-        scope.checked.note_survey(&survey, store);
         // A memory of this host's: where it cannot be kept, the survey is as good.
-        if let Err(error) = scope.checked.save(id) {
+        if let Err(error) = scope.checked.remember_survey(&survey, store) {
             tracing::warn!(%error, "what was checked is not remembered");
         }
     }
@@ -296,7 +295,7 @@ pub fn scrub(context: &Context<'_>, arguments: &Scrub) -> Result<u8, StoreError>
             .unwrap_or(store.config().scrub.tranquility),
         trust_unchanged: arguments.trust_unchanged,
     };
-    let report = progress::shown(context, |task| scrub::scrub(&store, &scope, task))?;
+    let report = progress::shown(context, |task| scrub::scrub(&store, &scope, None, task))?;
     if context.output.is_json() {
         context.output.json(json!({ "scrub": report }));
     } else {

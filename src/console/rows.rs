@@ -1,10 +1,12 @@
 //! Which artifacts a pane lists, in which order: an array of row numbers, made when survey, filter or
 //! order change, so that drawing costs what the visible rows cost. The orders come sorted from the
-//! [`Table`]; a filter that only got longer asks only the rows that fitted before.
+//! [`Table`]; a filter asks on every processor, and one that only got longer asks only the rows that
+//! fitted before.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::{
     filter::{BEST, Filter, WORST},
@@ -176,17 +178,12 @@ impl Rows {
         });
         let ask = |row| Some((row, filter.score(table, row)?));
         match before {
-            Some(mut before) => {
-                before.rows.retain_mut(|(row, score)| match ask(*row) {
-                    Some((_, now)) => {
-                        *score = now;
-                        true
-                    }
-                    None => false,
-                });
-                before.rows
+            Some(before) => {
+                let rows = before.rows.into_par_iter();
+                rows.filter_map(|(row, _)| ask(row)).collect()
             }
             None => (0..number(table.len()))
+                .into_par_iter()
                 .filter(|row| self.lists(table, *row))
                 .filter_map(ask)
                 .collect(),

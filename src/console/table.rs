@@ -122,7 +122,7 @@ impl Table {
             table.homes.push(artifact.home);
             let copy = artifact.shown_copy();
             table.sizes.push(copy.and_then(|c| c.size).unwrap_or(0));
-            table.modified.push(copy.map_or(0, |c| c.modified));
+            table.modified.push(copy.map_or(0, CopyView::modified));
         }
         if let Some(previous) = previous.map(|seen| &seen.table)
             && table.generation == previous.generation

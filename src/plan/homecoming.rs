@@ -38,7 +38,7 @@ impl Homecoming {
         let mut prints = artifact
             .copies
             .iter()
-            .filter_map(|copy| Some((copy.size?, copy.check?)));
+            .filter_map(|copy| Some((copy.size?, copy.prints.check?)));
         let then = match prints.next() {
             Some((size, check)) if prints.all(|other| other == (size, check)) => {
                 Expected::File { size, check }

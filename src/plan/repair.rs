@@ -246,7 +246,7 @@ impl<'a> Draft<'a> {
     }
 
     fn put(&mut self, artifact: &'a ArtifactView, source: &CopyView) {
-        let (Some(size), Some(check)) = (source.size, source.check) else {
+        let (Some(size), Some(check)) = (source.size, source.prints.check) else {
             return;
         };
         let home = || {
@@ -281,7 +281,7 @@ impl<'a> Draft<'a> {
     }
 
     fn copies(&mut self, artifact: &'a ArtifactView, source: &CopyView) {
-        let (Some(size), Some(check)) = (source.size, source.check) else {
+        let (Some(size), Some(check)) = (source.size, source.prints.check) else {
             return;
         };
         for copy in &artifact.copies {

@@ -41,7 +41,7 @@ pub fn restore_version(
         .and_then(|row| survey.artifacts.get(row))
         .map(|artifact| {
             let misplaced = |copy: &&CopyView| copy.state != CopyState::Misplaced;
-            artifact.copies.iter().filter(misplaced).copied().collect()
+            artifact.copies.iter().filter(misplaced).cloned().collect()
         })
         .unwrap_or_default();
     let mut summary = Summary::default();

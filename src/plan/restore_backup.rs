@@ -135,7 +135,7 @@ struct Draft<'a> {
 
 /// What a step expects of a copy.
 pub fn expected(copy: &CopyView) -> Expected {
-    match (copy.state, copy.size, copy.check) {
+    match (copy.state, copy.size, copy.prints.check) {
         // Not seen, or seen while its bytes could not be had.
         (CopyState::Unreachable, ..) | (_, Some(_), None) => Expected::Anything,
         (_, Some(size), Some(check)) => Expected::File { size, check },
@@ -227,7 +227,7 @@ impl Draft<'_> {
         let copies: Vec<CopyView> = artifact
             .map(|artifact| {
                 let at_home = |copy: &&CopyView| copy.state != CopyState::Misplaced;
-                artifact.copies.iter().filter(at_home).copied().collect()
+                artifact.copies.iter().filter(at_home).cloned().collect()
             })
             .unwrap_or_default();
         // A volume that cannot be seen cannot be restored either: what counts is the others.
@@ -235,7 +235,7 @@ impl Draft<'_> {
         let same = |copy: &CopyView| {
             copy.state == CopyState::Ok
                 && copy.size == Some(entry.size)
-                && copy.check == Some(entry.check)
+                && copy.prints.check == Some(entry.check)
         };
         if artifact.is_some_and(|a| !a.removed && a.reference.is_some()) && seen.all(same) {
             self.summary.same += 1;

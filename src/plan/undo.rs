@@ -310,7 +310,7 @@ fn current(artifact: Option<&ArtifactView>) -> Current {
             let volume = reference.volume;
             artifact.copies.iter().find(|copy| copy.volume == volume)
         })
-        .and_then(|copy| copy.size.zip(copy.check));
+        .and_then(|copy| copy.size.zip(copy.prints.check));
     match right {
         Some((size, check)) => Current::Is(Some(Fingerprint { size, check })),
         None => Current::Unclear,

@@ -86,7 +86,7 @@ fn state_now(store: &Store, task: &Task) -> Result<State, StoreError> {
         let known = artifact.reference.is_some().then(|| artifact.shown_copy());
         let copy = known
             .flatten()
-            .and_then(|copy| copy.size.zip(copy.check))
+            .and_then(|copy| copy.size.zip(copy.prints.check))
             .map_or(Copy::Unknown, |(size, check)| Copy::Known {
                 print: Fingerprint { size, check },
                 sha256: None,

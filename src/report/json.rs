@@ -124,7 +124,7 @@ fn copy(survey: &Survey, copy: &CopyView) -> Value {
             let at = stamp::rfc3339_seconds(copy.checked_at);
             members.insert("checked_at".to_owned(), at.into());
         }
-        if let Some(sha256) = copy.sha256 {
+        if let Some(sha256) = copy.prints.sha256 {
             members.insert("sha256".to_owned(), sha256.to_string().into());
         }
     }

@@ -190,7 +190,7 @@ impl Reading<'_> {
             .then(|| self.store.fetch(self.name).ok())
             .flatten()
             .map(|fetched| fetched.verification);
-        let written = seconds(copy.modified);
+        let written = seconds(copy.modified());
         Some(Current {
             volume: self.survey.label(copy.volume).to_owned(),
             size: copy.size,
@@ -199,7 +199,7 @@ impl Reading<'_> {
             generation: copy.generation,
             print: copy
                 .size
-                .zip(copy.check)
+                .zip(copy.prints.check)
                 .map(|(size, check)| Fingerprint { size, check }),
             sha256: verified.as_ref().map(|v| v.sha256),
             looked: verified.as_ref().map(looked),

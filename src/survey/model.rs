@@ -81,8 +81,17 @@ pub struct PartitionView {
     pub expected_share: f64,
 }
 
+/// What is known of a copy's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Prints {
+    /// Footer checksum (or what stands for it), from level quick on.
+    pub check: Option<Digest>,
+    /// Digest of the whole file, once it was read.
+    pub sha256: Option<Digest>,
+}
+
 /// One copy: an artifact on one volume.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CopyView {
     pub volume: VolumeIndex,
     pub state: CopyState,
@@ -91,16 +100,19 @@ pub struct CopyView {
     pub checked_at: i64,
     /// Bytes; `None` when there is no file or it could not be seen.
     pub size: Option<u64>,
-    /// Modification time, seconds since 1970.
-    pub modified: i64,
     /// From a record that describes the bytes beside it.
     pub generation: Option<u64>,
-    /// Footer checksum (or what stands for it), from level quick on.
-    pub check: Option<Digest>,
-    /// Digest of the whole file, at level deep only.
-    pub sha256: Option<Digest>,
+    /// Shared by the copies that agree: a million artifacts have three.
+    pub prints: Arc<Prints>,
     /// By this it is known again, unchanged.
     pub stamp: Stamp,
+}
+
+impl CopyView {
+    /// Modification time, seconds since 1970.
+    pub const fn modified(&self) -> i64 {
+        self.stamp.modified_seconds()
+    }
 }
 
 /// The copies of an artifact, shared with the surveys after it as long as nothing changes.

@@ -7,13 +7,18 @@
 use std::{
     collections::BTreeSet,
     fs,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Checked, CopyState, Scope, Survey, checked::Check, scan::survey};
+use super::{
+    Checked, CopyState, CopyView, Scope, Survey,
+    checked::{Check, Entry},
+    scan::survey_again,
+};
 use crate::{
     local,
     maif::{PublicKey, Verdict, verify},
@@ -114,14 +119,22 @@ impl Cursor {
 }
 
 /// Scrubs the store. Cancelled, it can be resumed from where it stopped.
-pub fn scrub(store: &Store, scope: &ScrubScope, task: &Task) -> Result<ScrubReport, StoreError> {
+///
+/// What a stat shows to be as in `previous`, a survey, is not looked at again before it is read.
+pub fn scrub(
+    store: &Store,
+    scope: &ScrubScope,
+    previous: Option<Arc<Survey>>,
+    task: &Task,
+) -> Result<ScrubReport, StoreError> {
     let id = store.id().unwrap_or_default().to_owned();
     let quick = Scope {
         level: Level::Quick,
-        checked: Checked::load(&id),
+        checked: Checked::of(&id),
         ..Scope::default()
     };
-    let survey = survey(store, &quick, task)?;
+    let survey = survey_again(store, &quick, previous.as_deref(), task)?;
+    drop(previous);
     let mut cursor = Cursor::load(&id);
     if !scope.resume {
         cursor.after = None;
@@ -132,7 +145,8 @@ pub fn scrub(store: &Store, scope: &ScrubScope, task: &Task) -> Result<ScrubRepo
         task,
         survey: &survey,
         trusted: store.trusted()?.into(),
-        checked: quick.checked,
+        damaged: quick.checked.damaged(),
+        read: Vec::new(),
         report: ScrubReport::default(),
     };
     let rows = work.rows(&cursor);
@@ -148,7 +162,7 @@ pub fn scrub(store: &Store, scope: &ScrubScope, task: &Task) -> Result<ScrubRepo
         let last = piece.last().and_then(|row| survey.artifacts.get(*row));
         if let Err(error) = result {
             cursor.save(&id)?;
-            work.checked.save(&id)?;
+            quick.checked.remember(work.read)?;
             return match error {
                 StoreError::Cancelled(_) => Ok(work.report),
                 error => Err(error),
@@ -158,7 +172,7 @@ pub fn scrub(store: &Store, scope: &ScrubScope, task: &Task) -> Result<ScrubRepo
         if saved.elapsed() >= SAVE_EVERY {
             saved = Instant::now();
             cursor.save(&id)?;
-            work.checked.save(&id)?;
+            quick.checked.remember(std::mem::take(&mut work.read))?;
         }
         task.sleep(began.elapsed() * scope.tranquility);
     }
@@ -173,7 +187,7 @@ pub fn scrub(store: &Store, scope: &ScrubScope, task: &Task) -> Result<ScrubRepo
         },
     };
     cursor.save(&id)?;
-    work.checked.save(&id)?;
+    quick.checked.remember(std::mem::take(&mut work.read))?;
     task.flush();
     Ok(work.report)
 }
@@ -183,8 +197,11 @@ struct Scrub<'a> {
     scope: &'a ScrubScope,
     task: &'a Task,
     survey: &'a Survey,
-    trusted: std::sync::Arc<[PublicKey]>,
-    checked: Checked,
+    trusted: Arc<[PublicKey]>,
+    /// Volumes and names where an earlier reading found damage.
+    damaged: BTreeSet<(String, ArtifactName)>,
+    /// What was read and is not remembered yet, in the order of names.
+    read: Vec<Entry>,
     report: ScrubReport,
 }
 
@@ -210,7 +227,7 @@ impl Scrub<'_> {
                     .any(|copy| copy.state != CopyState::Ok)
         })
         .filter(|(row, artifact)| {
-            let copies = artifact.copies.iter().map(|copy| copy.modified);
+            let copies = artifact.copies.iter().map(CopyView::modified);
             let versions = self.survey.history(*row).iter();
             copies
                 .chain(versions.map(|version| version.id.time().timestamp()))
@@ -249,7 +266,7 @@ impl Scrub<'_> {
                         let what = format!("{} is missing on {}", artifact.name, slot.label());
                         self.find(&artifact.name, what);
                     }
-                    _ if self.is_trusted(slot, &artifact.name, copy) => {
+                    _ if self.is_trusted(copy) => {
                         self.report.trusted += 1;
                     }
                     state => {
@@ -292,16 +309,14 @@ impl Scrub<'_> {
         Ok(())
     }
 
-    fn is_trusted(&self, slot: &Slot, name: &ArtifactName, copy: &crate::survey::CopyView) -> bool {
-        let instance = slot.identity.as_ref().map(|i| i.instance.as_str());
-        let known = instance
-            .zip(copy.size)
-            .and_then(|(instance, size)| self.checked.get(instance, name, size, copy.stamp));
-        self.scope.trust_unchanged && known.is_some_and(|check| check.sha256.is_some())
+    fn is_trusted(&self, copy: &CopyView) -> bool {
+        self.scope.trust_unchanged
+            && copy.checked == Level::Deep
+            && copy.state != CopyState::Corrupt
     }
 
     fn read(&self, slot: &Slot, name: &ArtifactName, version: Option<VersionId>) -> Pending<Read> {
-        let (name, trusted) = (name.clone(), std::sync::Arc::clone(&self.trusted));
+        let (name, trusted) = (name.clone(), Arc::clone(&self.trusted));
         let task = self.task.clone();
         slot.volume.start(Lane::Bulk, move |dir, pulse| {
             Ok(read_to_the_end(dir, &name, version, &trusted, pulse, &task))
@@ -370,9 +385,18 @@ impl Scrub<'_> {
             at: self.store.clock().now().timestamp(),
             sha256,
         };
-        let before = self.checked.note(&identity.instance, name, check);
-        let was_damaged = before.is_some_and(|before| before.sha256.is_none());
+        let was_damaged = self
+            .damaged
+            .remove(&(identity.instance.clone(), name.clone()));
         self.report.mended += u64::from(was_damaged && sha256.is_some());
+        let found = (identity.instance.clone(), check);
+        match self.read.last_mut().filter(|entry| entry.name == *name) {
+            Some(entry) => entry.copies.push(found),
+            None => self.read.push(Entry {
+                name: name.clone(),
+                copies: vec![found],
+            }),
+        }
     }
 
     fn find(&mut self, name: &ArtifactName, what: String) {

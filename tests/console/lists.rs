@@ -67,7 +67,7 @@ fn terms_and_words_must_all_fit() {
         }
     });
     let now = crate::fixture::now().timestamp();
-    let age = |a: &maifdeck::survey::ArtifactView| now - a.shown_copy().map_or(0, |c| c.modified);
+    let age = |a: &maifdeck::survey::ArtifactView| now - a.shown_copy().map_or(0, |c| c.modified());
     check("age:<2d", &|a| age(a) < 2 * 86_400);
     check("age:>1h state:ok", &|a| {
         age(a) > 3600 && a.state == ArtifactState::Ok

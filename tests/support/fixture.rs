@@ -28,8 +28,8 @@ use maifdeck::{
     },
     survey::{
         ArtifactState, ArtifactView, CopyState, CopyView, Finding, FindingKind, NewestIntact,
-        PartitionView, Reason, Reference, Severity, Space, StateId, Survey, VersionView,
-        VolumeIndex, VolumeState, VolumeView, scrub::Cursor,
+        PartitionView, Prints, Reason, Reference, Severity, Space, Stamp, StateId, Survey,
+        VersionView, VolumeIndex, VolumeState, VolumeView, scrub::Cursor,
     },
     volume::{ArtifactName, Level, VersionId, VersionKind},
 };
@@ -529,6 +529,10 @@ fn volume(partition: u16, replica: u16) -> VolumeView {
 fn artifact(row: usize, name: ArtifactName) -> ArtifactView {
     let home = row as u16 * 7 % 4;
     let generation = Some(row as u64 % 9 + 1);
+    let prints = Arc::new(Prints {
+        check: Some(digest(row as u64)),
+        sha256: Some(digest(row as u64 + 100)),
+    });
     let copies = (0..3u16)
         .map(|replica| CopyView {
             volume: VolumeIndex(home * 3 + replica),
@@ -540,11 +544,12 @@ fn artifact(row: usize, name: ArtifactName) -> ArtifactView {
             },
             checked_at: before(2 + row as i64 % 30).timestamp(),
             size: Some(sizes(row, 0)),
-            modified: before(row as i64 % 200).timestamp(),
             generation,
-            check: Some(digest(row as u64)),
-            sha256: Some(digest(row as u64 + 100)),
-            stamp: maifdeck::survey::Stamp::default(),
+            prints: Arc::clone(&prints),
+            stamp: Stamp {
+                modified: before(row as i64 % 200).timestamp() * 1_000_000_000,
+                ..Stamp::default()
+            },
         })
         .collect();
     ArtifactView {
@@ -599,7 +604,7 @@ fn damage(survey: &mut Survey) {
         a.state = ArtifactState::Divergent;
         for (copy, seed) in a.copies.iter_mut().zip([1, 2, 3]) {
             copy.state = CopyState::Divergent;
-            copy.check = Some(digest(seed));
+            Arc::make_mut(&mut copy.prints).check = Some(digest(seed));
         }
         a.reference = None;
     });
@@ -622,7 +627,7 @@ fn damage(survey: &mut Survey) {
     });
     change(survey, "weather-model-a", |a| {
         a.state = ArtifactState::Misplaced;
-        let mut stray = a.copies[0];
+        let mut stray = a.copies[0].clone();
         stray.volume = VolumeIndex((a.home + 1) % 4 * 3);
         stray.state = CopyState::Misplaced;
         let mut copies = a.copies.to_vec();

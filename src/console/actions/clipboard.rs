@@ -123,7 +123,11 @@ fn artifact(app: &App) -> Vec<(&'static str, String)> {
     let names = vec![artifact.name.clone()];
     let mut things = vec![("name", artifact.name.to_string())];
     if let Some(copy) = artifact.shown_copy() {
-        things.extend(copy.sha256.map(|digest| ("digest", digest.to_string())));
+        things.extend(
+            copy.prints
+                .sha256
+                .map(|digest| ("digest", digest.to_string())),
+        );
         let file = survey
             .volume(copy.volume)
             .map(|volume| volume.path.join(artifact.name.file_name()));

@@ -200,7 +200,7 @@ pub(super) fn prefer(app: &mut App) -> Done {
     )];
     for copy in artifact.copies.iter().filter(|c| c.size.is_some()) {
         let label = survey.label(copy.volume);
-        let modified = DateTime::<Utc>::from_timestamp(copy.modified, 0)
+        let modified = DateTime::<Utc>::from_timestamp(copy.modified(), 0)
             .map(|time| zone.full(time))
             .unwrap_or_default();
         let size = copy.size.map(report::size).unwrap_or_default();

@@ -192,7 +192,7 @@ fn replicas_of(survey: &Survey, store: &Store, name: &ArtifactName) -> (u16, u16
     let same = artifact
         .copies
         .iter()
-        .filter(|other| other.check.is_some() && other.check == copy.check);
+        .filter(|other| other.prints.check.is_some() && other.prints.check == copy.prints.check);
     (narrow(same.count()), should)
 }
 

@@ -2,7 +2,7 @@
 //! directories changed, the rows on the screen are looked at, and a bounded number of all others in
 //! turn. Only a difference leads to a new survey.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{ffi::OsString, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
@@ -33,8 +33,8 @@ pub(super) struct Memory {
     pub(super) survey: Option<Arc<Survey>>,
     /// What the newest backup holds.
     known: KnownNames,
-    /// When what was read to the last byte was last remembered.
-    checked_at: Option<SystemTime>,
+    /// What is remembered of readings to the last byte.
+    checked: Vec<OsString>,
 }
 
 impl Live {
@@ -45,10 +45,13 @@ impl Live {
     ) -> Result<Option<Arc<Survey>>, String> {
         let store = self.reopened();
         // What was read to the last byte meanwhile changes the verdict on files that did not change.
-        let checked_at = Checked::saved_at(store.id().unwrap_or_default());
+        let checked = Checked::of(store.id().unwrap_or_default());
+        let state = checked.state();
         let rechecked = {
             let mut memory = lock(&self.memory);
-            std::mem::replace(&mut memory.checked_at, checked_at) != checked_at
+            let same = memory.checked == state;
+            memory.checked = state;
+            !same
         };
         let changed = self.looks_changed(&store, visible, previous.as_ref()) || rechecked;
         let backups = self.backups()?;
@@ -58,7 +61,6 @@ impl Live {
         let mut survey = match previous {
             Some(previous) if !changed => (*previous).clone(),
             previous => {
-                let previous = previous.filter(|_| !rechecked);
                 let known = {
                     let mut memory = lock(&self.memory);
                     memory.known.refresh(&backups, store.clock().now());
@@ -67,7 +69,7 @@ impl Live {
                 let scope = Scope {
                     level: Level::Quick,
                     known,
-                    checked: Checked::load(store.id().unwrap_or_default()),
+                    checked,
                     ..Scope::default()
                 };
                 survey::survey_again(&store, &scope, previous.as_deref(), &Task::new())

@@ -201,8 +201,9 @@ impl Live {
                     ..ScrubScope::default()
                 };
                 let looked = store.clone();
+                let seen = lock(&self.memory).survey.clone();
                 self.look(&looked, "scrub", "scrub".to_owned(), move |task| {
-                    let report = scrub::scrub(&store, &scope, task)?;
+                    let report = scrub::scrub(&store, &scope, seen, task)?;
                     Ok(scrubbed(report))
                 })
             }
@@ -220,10 +221,8 @@ impl Live {
             };
             let survey = survey::survey(&store, &scope, task)?;
             if level == Level::Deep {
-                let id = store.id().unwrap_or_default();
-                let mut checked = Checked::load(id);
-                checked.note_survey(&survey, &store);
-                checked.save(id)?;
+                let checked = Checked::of(store.id().unwrap_or_default());
+                checked.remember_survey(&survey, &store)?;
             }
             let worse: Vec<String> = report::findings::of(&survey, &store.config().store)
                 .iter()

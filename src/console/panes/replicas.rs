@@ -321,7 +321,7 @@ fn copy_line(
     if let Some(bytes) = copy.size {
         words.push(size(bytes));
     }
-    if let Some(check) = &copy.check {
+    if let Some(check) = &copy.prints.check {
         words.push(check.to_string().chars().take(8).collect());
     }
     let room = row.width.saturating_sub(26);

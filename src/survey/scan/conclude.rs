@@ -1,8 +1,9 @@
 //! From rows to the survey: every artifact judged, with the reason for its reference copy.
 
+use std::sync::Arc;
+
 use super::{
-    Scope,
-    look::recall,
+    look::apply_recalled,
     rows::{Draft, Known, Row, Rows, index},
 };
 use crate::{
@@ -11,21 +12,15 @@ use crate::{
         judge::{Condition, Facts, FileFacts, Seen, judge},
     },
     survey::model::{
-        ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, Stamp, Survey, VersionView,
-        VolumeIndex,
+        ArtifactState, ArtifactView, Copies, CopyState, CopyView, NewestIntact, Prints, Stamp,
+        Survey, VersionView, VolumeIndex,
     },
     volume::{Fingerprint, Level, VersionKind},
 };
 
 /// Judges every row and makes the survey's arrays.
-pub(super) fn conclude(
-    store: &Store,
-    scope: &Scope,
-    survey: &mut Survey,
-    mut rows: Rows,
-    known: &mut Known<'_>,
-) {
-    recall(store, scope, &mut rows);
+pub(super) fn conclude(store: &Store, survey: &mut Survey, mut rows: Rows, known: &mut Known<'_>) {
+    apply_recalled(&mut rows);
     let at = survey.at.timestamp();
     for (name, row) in rows {
         if let Some(view) = row.known.and_then(|at| known.view(at)) {
@@ -95,9 +90,21 @@ pub(super) fn conclude(
             unsupported: judgement.unsupported,
             reference: judgement.reference.map(|found| known.shared(found)),
             newest_intact: newest_intact.map(Box::new),
-            copies: copies.into(),
+            copies: sharing(copies),
         });
     }
+}
+
+/// The copies, the bytes of those that agree told of once.
+fn sharing(mut copies: Vec<CopyView>) -> Copies {
+    if let [first, others @ ..] = copies.as_mut_slice() {
+        for other in others {
+            if other.prints == first.prints {
+                other.prints = Arc::clone(&first.prints);
+            }
+        }
+    }
+    copies.into()
 }
 
 /// Where older bytes of a lost artifact are, when no copy has any.
@@ -186,7 +193,6 @@ fn view(
             None => at,
         },
         size: draft.map(|draft| draft.size),
-        modified: draft.map_or(0, |draft| draft.stamp.modified_seconds()),
         stamp: draft.map_or_else(Stamp::default, |draft| draft.stamp),
         generation: facts.and_then(|facts| {
             facts
@@ -194,9 +200,11 @@ fn view(
                 .filter(|record| record.describes(&facts.fingerprint))
                 .map(|record| record.generation)
         }),
-        check: facts.map(|facts| facts.fingerprint.check),
-        sha256: facts
-            .and_then(|facts| facts.sha256)
-            .or_else(|| earlier.and_then(|check| check.sha256)),
+        prints: Arc::new(Prints {
+            check: facts.map(|facts| facts.fingerprint.check),
+            sha256: facts
+                .and_then(|facts| facts.sha256)
+                .or_else(|| earlier.and_then(|check| check.sha256)),
+        }),
     }
 }

@@ -14,7 +14,10 @@ use crate::{
         judge::{Condition, FileFacts},
         peek,
     },
-    survey::model::{Survey, VolumeIndex, VolumeState},
+    survey::{
+        checked::Recall,
+        model::{Survey, VolumeIndex, VolumeState},
+    },
     volume::{
         ArtifactName, Dir, Lane, Level, Pulse, Record, VersionId, VersionKind, VolumeError, dir,
     },
@@ -298,25 +301,32 @@ fn note(row: &mut Row, volume: VolumeIndex, answer: Answer) {
 }
 
 /// Recalls what earlier readings of every byte found of files that are the same since.
-pub(super) fn recall(store: &Store, scope: &Scope, rows: &mut Rows) {
-    if scope.checked.is_empty() {
-        return;
-    }
+pub(super) fn recall(store: &Store, remembered: &mut Recall, rows: &mut Rows) {
     let instances: Vec<Option<&str>> = store
         .slots()
         .iter()
         .map(|slot| Some(slot.identity.as_ref()?.instance.as_str()))
         .collect();
     for (name, row) in rows {
+        let Some(entry) = remembered.of(name) else {
+            continue;
+        };
         for draft in row.copies.iter_mut().chain(&mut row.misplaced) {
-            let instance = instances
-                .get(usize::from(draft.volume.0))
-                .copied()
-                .flatten();
-            draft.earlier = instance.and_then(|instance| {
-                let known = &scope.checked;
-                known.get(instance, name, draft.size, draft.stamp)
+            let volume = usize::from(draft.volume.0);
+            let instance = instances.get(volume).copied().flatten();
+            let found = entry.copies.iter().find(|(of, check)| {
+                Some(of.as_str()) == instance
+                    && (check.size, check.stamp) == (draft.size, draft.stamp)
             });
+            draft.earlier = found.map(|(_, check)| *check);
+        }
+    }
+}
+
+/// What was damaged when it was read, and is the same since, is damaged.
+pub(super) fn apply_recalled(rows: &mut Rows) {
+    for row in rows.values_mut() {
+        for draft in row.copies.iter_mut().chain(&mut row.misplaced) {
             let read_now = draft.facts.is_some_and(|facts| facts.sha256.is_some());
             let damaged = draft.earlier.is_some_and(|check| check.sha256.is_none());
             if damaged && !read_now {

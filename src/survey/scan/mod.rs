@@ -12,7 +12,7 @@ mod spread;
 use std::{sync::Arc, time::Instant};
 
 use conclude::conclude;
-use look::{compare_histories, look_closer};
+use look::{compare_histories, look_closer, recall};
 use rows::{Known, is_comparable, merge};
 use spread::distribute;
 
@@ -77,13 +77,15 @@ pub fn survey_again(
         next: 0,
         judged: None,
     };
+    let mut remembered = scope.checked.recall();
     // Part by part, so that what is only needed to judge a row is never held for all of them.
     for part in Parts::of(&listings, &scope.known) {
         let mut rows = merge(store, &part);
+        recall(store, &mut remembered, &mut rows);
         known.mark(&mut rows, task);
         look_closer(store, scope, &mut survey, &mut rows, task)?;
         compare_histories(store, &survey, &mut rows, task)?;
-        conclude(store, scope, &mut survey, rows, &mut known);
+        conclude(store, &mut survey, rows, &mut known);
     }
     distribute(store, &mut survey);
     survey.took = began.elapsed();

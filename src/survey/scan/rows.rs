@@ -8,7 +8,7 @@ use crate::{
     store::{Store, judge::FileFacts},
     survey::{
         checked::Check,
-        model::{ArtifactView, Reference, Stamp, Survey, VersionView, VolumeIndex},
+        model::{ArtifactView, CopyView, Reference, Stamp, Survey, VersionView, VolumeIndex},
         parts::Part,
     },
     volume::{ArtifactName, Fingerprint, Level, Record, VersionId, VersionKind},
@@ -203,7 +203,8 @@ pub(super) fn is_as_before(
                     && copy.size == Some(draft.size)
                     && copy.stamp == draft.stamp
                     // One that could not be read may be readable now.
-                    && copy.check.is_some()
+                    && copy.prints.check.is_some()
+                    && knows(copy, draft.earlier)
             })
     };
     let version_is_same = |a: &VersionView, b: &VersionView| {
@@ -219,6 +220,11 @@ pub(super) fn is_as_before(
             .iter()
             .zip(&row.versions)
             .all(|(a, b)| version_is_same(a, b))
+}
+
+/// Whether what was read of a copy since is in its view.
+fn knows(copy: &CopyView, read: Option<Check>) -> bool {
+    read.is_none_or(|read| copy.checked == Level::Deep && copy.checked_at >= read.at)
 }
 
 pub(super) fn copies_of(row: &Row) -> u64 {
