@@ -67,7 +67,7 @@ fn a_million_artifacts_keep_the_console_at_hand() {
         screen.contains("1 Overview")
     });
     eprintln!("{artifacts} x 3: first frame after {:?}", began.elapsed());
-    after(&s, "the store", SURVEY, |screen| screen.contains("unread"));
+    after(&s, "the store", SURVEY, |screen| screen.contains("skew"));
     let (now, peak) = (memory(&s, "VmRSS"), memory(&s, "VmHWM"));
     eprintln!(
         "surveyed after {:?}; {now} MiB now, {peak} MiB at most",

@@ -295,13 +295,10 @@ fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
     let unread = table.copies_all.saturating_sub(table.copies_read);
     let depth = match unread {
         0 => "every copy was read".to_owned(),
-        _ => format!("{} of {} unread", count(unread), count(table.copies_all)),
+        _ => format!("{} unread", plural(unread, "copy", "copies")),
     };
     let (scrubbed, scrub) = match survey.scrub.finished_at {
-        None => (
-            "no scrub came to its end here".to_owned(),
-            "no scrub".to_owned(),
-        ),
+        None => ("no scrub ended here".to_owned(), "no scrub".to_owned()),
         Some(at) => {
             let ago = ago(app.moment.now, at);
             (format!("scrub ended {ago}"), format!("scrub {ago}"))
