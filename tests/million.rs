@@ -21,7 +21,7 @@ use std::{
 use session::Session;
 
 /// The longest that a survey of so many may take here.
-const SURVEY: Duration = Duration::from_mins(5);
+const SURVEY: Duration = Duration::from_secs(300);
 
 /// Waits until the screen is as wanted, looking whenever something was sent; how long it took.
 fn after(s: &Session, what: &str, most: Duration, wanted: impl Fn(&str) -> bool) -> Duration {
