@@ -10,6 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use serde_json::json;
 use support::Fixture;
 
 /// Runs a Python program that prints a line when it is ready and ends when its stdin is closed.
@@ -116,6 +117,15 @@ fn a_reader_waits_for_a_save_in_place_that_is_under_way() {
     let mut save = python(SLOW_SAVE, &[path.to_str().unwrap()]);
     let got = f.run(&["get", "doc"]).exits(0);
     assert_eq!(got.stdout, whole);
+    assert!(save.wait().unwrap().success());
+    // Nor is what is being saved taken for rot.
+    let mut save = python(SLOW_SAVE, &[path.to_str().unwrap()]);
+    let scrub = ["scrub", "--tranquility", "0", "--json"];
+    let found = f.run(&scrub).exits(0).json()["scrub"].clone();
+    assert_eq!(
+        (&found["verified"], &found["found"]),
+        (&1.into(), &json!([]))
+    );
     assert!(save.wait().unwrap().success());
 }
 

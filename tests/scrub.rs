@@ -4,8 +4,18 @@
 
 mod support;
 
-use std::{fs, process::Stdio};
+use std::{fs, process::Stdio, sync::Arc};
 
+use maifdeck::{
+    clock::SystemClock,
+    progress::Task,
+    store::{Access, Config, Store},
+    survey::{
+        self, Scope,
+        scrub::{self, ScrubScope},
+    },
+    volume::Level,
+};
 use serde_json::Value;
 use support::{Fixture, Run};
 
@@ -181,4 +191,29 @@ fn a_version_that_rotted_is_mended_from_where_it_is_whole() {
     assert!(
         left.text().contains("whole on no replica") || left.stderr.contains("whole on no replica")
     );
+}
+
+#[test]
+fn what_changes_while_a_scrub_runs_is_not_taken_for_damage() {
+    let f = Fixture::grid(1, 3);
+    for name in ["lost", "removed", "replaced"] {
+        f.run(&["put", name, "--text", "first"]).exits(0);
+    }
+    let config = Config::read(&f.path("maifdeck.toml")).unwrap();
+    let store = Store::open(Arc::new(config), SystemClock::shared(), Access::Write);
+    let quick = Scope {
+        level: Level::Quick,
+        ..Scope::default()
+    };
+    let seen = survey::survey(&store, &quick, &Task::new()).unwrap();
+    f.run(&["put", "replaced", "--text", "second"]).exits(0);
+    f.run(&["rm", "removed", "--yes"]).exits(0);
+    fs::remove_file(f.path("b/p1/lost.maif")).unwrap();
+    let scope = ScrubScope::default();
+    let report = scrub::scrub(&store, &scope, Some(Arc::new(seen)), &Task::new()).unwrap();
+    let [found] = report.found.as_slice() else {
+        panic!("{:?}", report.found)
+    };
+    assert!(found.starts_with("lost on p1.2: "), "{found}");
+    assert_eq!(report.verified, 5);
 }

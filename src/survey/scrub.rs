@@ -17,17 +17,17 @@ use serde::{Deserialize, Serialize};
 use super::{
     Checked, CopyState, CopyView, Scope, Survey,
     checked::{Check, Entry},
-    scan::survey_again,
+    scan::survey,
 };
 use crate::{
     local,
     maif::{PublicKey, Verdict, verify},
     progress::Task,
     report,
-    store::{Slot, Store, StoreError},
+    store::{Access, Slot, Store, StoreError, hold},
     volume::{
-        ArtifactName, At, Dir, Lane, Level, Pending, Pulse, VersionId, VersionKind, VolumeError,
-        dir, listing::Stamp,
+        ArtifactName, At, Dir, Lane, Level, LockMode, Pending, Pulse, VersionId, VersionKind,
+        VolumeError, dir, listing::Stamp,
     },
 };
 
@@ -120,21 +120,25 @@ impl Cursor {
 
 /// Scrubs the store. Cancelled, it can be resumed from where it stopped.
 ///
-/// What a stat shows to be as in `previous`, a survey, is not looked at again before it is read.
+/// It goes over what `seen` knows, a survey that was just made, or makes one.
 pub fn scrub(
     store: &Store,
     scope: &ScrubScope,
-    previous: Option<Arc<Survey>>,
+    seen: Option<Arc<Survey>>,
     task: &Task,
 ) -> Result<ScrubReport, StoreError> {
     let id = store.id().unwrap_or_default().to_owned();
-    let quick = Scope {
-        level: Level::Quick,
-        checked: Checked::of(&id),
-        ..Scope::default()
+    let checked = Checked::of(&id);
+    let survey = if let Some(seen) = seen {
+        seen
+    } else {
+        let quick = Scope {
+            level: Level::Quick,
+            checked: checked.clone(),
+            ..Scope::default()
+        };
+        Arc::new(survey(store, &quick, task)?)
     };
-    let survey = survey_again(store, &quick, previous.as_deref(), task)?;
-    drop(previous);
     let mut cursor = Cursor::load(&id);
     if !scope.resume {
         cursor.after = None;
@@ -145,7 +149,7 @@ pub fn scrub(
         task,
         survey: &survey,
         trusted: store.trusted()?.into(),
-        damaged: quick.checked.damaged(),
+        damaged: checked.damaged(),
         read: Vec::new(),
         report: ScrubReport::default(),
     };
@@ -162,7 +166,7 @@ pub fn scrub(
         let last = piece.last().and_then(|row| survey.artifacts.get(*row));
         if let Err(error) = result {
             cursor.save(&id)?;
-            quick.checked.remember(work.read)?;
+            checked.remember(work.read)?;
             return match error {
                 StoreError::Cancelled(_) => Ok(work.report),
                 error => Err(error),
@@ -172,7 +176,7 @@ pub fn scrub(
         if saved.elapsed() >= SAVE_EVERY {
             saved = Instant::now();
             cursor.save(&id)?;
-            quick.checked.remember(std::mem::take(&mut work.read))?;
+            checked.remember(std::mem::take(&mut work.read))?;
         }
         task.sleep(began.elapsed() * scope.tranquility);
     }
@@ -187,7 +191,7 @@ pub fn scrub(
         },
     };
     cursor.save(&id)?;
-    quick.checked.remember(std::mem::take(&mut work.read))?;
+    checked.remember(std::mem::take(&mut work.read))?;
     task.flush();
     Ok(work.report)
 }
@@ -332,10 +336,15 @@ impl Scrub<'_> {
         answer: Result<Read, VolumeError>,
     ) -> Result<(), StoreError> {
         let what = version.map_or_else(|| name.to_string(), |id| format!("version {id} of {name}"));
+        let answer = match answer {
+            Ok(Ok((_, None, _)) | Err(_)) if version.is_none() => self.read_again(slot, name),
+            answer => answer,
+        };
         match answer {
             Ok(Err(VolumeError::Cancelled(cancelled))) => return Err(cancelled.into()),
             // A version is on the volumes that have it; which should is for a repair to say.
             Ok(Err(error)) if version.is_some() && error.is_not_found() => {}
+            Ok(Err(error)) if error.is_not_found() && !self.is_missing(slot, name) => {}
             Ok(Err(error)) | Err(error) => {
                 self.find(name, format!("{what} on {}: {error}", slot.label()));
             }
@@ -356,6 +365,26 @@ impl Scrub<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Reads a copy once more, when nobody is writing it: a sketch may have been saving it in place.
+    fn read_again(&self, slot: &Slot, name: &ArtifactName) -> Result<Read, VolumeError> {
+        let mode = LockMode::Shared;
+        let held = (self.store.access() == Access::Write && !self.task.snapshot().cancelled)
+            .then(|| hold::hold_name(self.store, &[slot], name, mode));
+        if let Some(Err(error)) = &held {
+            tracing::warn!(%error, %name, "read again without its lock");
+        }
+        self.read(slot, name, None).wait()
+    }
+
+    /// Whether a volume should hold a copy that is not there; not after a removal or a move.
+    fn is_missing(&self, slot: &Slot, name: &ArtifactName) -> bool {
+        let (facts, judgement) = self.store.judge(name);
+        facts.iter().zip(&judgement.copies).any(|(facts, state)| {
+            let here = self.store.slots().get(usize::from(facts.volume.0));
+            *state == CopyState::Missing && here.is_some_and(|here| here.label() == slot.label())
+        })
     }
 
     fn remember(
