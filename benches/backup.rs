@@ -31,8 +31,8 @@ use maifdeck::{
     store::{
         Access, Config, Store,
         commit::{Condition, PutRequest},
-        grid,
         prepare::{Input, Prepared, prepare},
+        setup,
     },
     volume::ArtifactName,
 };
@@ -64,6 +64,8 @@ fn main() {
 
 /// Seconds by task and tool.
 type Times = BTreeMap<(&'static str, &'static str), Vec<f64>>;
+/// The most memory that the engine took for a task, in kB.
+type Peaks = BTreeMap<&'static str, u64>;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Tool {
@@ -130,13 +132,13 @@ fn bench(count: usize, size: usize, rounds: usize) {
         .filter(|tool| tool.is_there())
         .collect();
     let mut times = Times::new();
-    let mut peak = 0;
+    let mut peaks = Peaks::new();
     for round in 0..rounds {
         let mut run = Round {
             root,
             at: root.join(format!("round-{round}")),
             times: &mut times,
-            peak: &mut peak,
+            peaks: &mut peaks,
         };
         fs::create_dir(&run.at).unwrap();
         let _ = fs::remove_dir_all(root.join("backups"));
@@ -159,7 +161,7 @@ fn bench(count: usize, size: usize, rounds: usize) {
         run.restore_store();
         fs::remove_dir_all(&run.at).unwrap();
     }
-    show(&times, peak, count);
+    show(&times, &peaks, count);
 }
 
 struct Round<'a> {
@@ -167,8 +169,7 @@ struct Round<'a> {
     /// Where the other tools keep their backups.
     at: PathBuf,
     times: &'a mut Times,
-    /// Of the process that makes the backup, in kB.
-    peak: &'a mut u64,
+    peaks: &'a mut Peaks,
 }
 
 impl Round<'_> {
@@ -271,7 +272,8 @@ impl Round<'_> {
         for mut command in commands {
             let output = run(&mut command);
             if let Ok(peak) = output.trim().parse::<u64>() {
-                *self.peak = (*self.peak).max(peak);
+                let most = self.peaks.entry(task).or_default();
+                *most = peak.max(*most);
             }
         }
         let seconds = began.elapsed().as_secs_f64();
@@ -279,7 +281,7 @@ impl Round<'_> {
     }
 }
 
-fn show(times: &Times, peak: u64, count: usize) {
+fn show(times: &Times, peaks: &Peaks, count: usize) {
     let median = |task: &'static str, tool: &'static str| -> Option<f64> {
         let mut times = times.get(&(task, tool))?.clone();
         times.sort_by(f64::total_cmp);
@@ -329,7 +331,9 @@ fn show(times: &Times, peak: u64, count: usize) {
         &["cp -a, sync -f"],
     );
     let allowed = (200 * count as u64 + (64 << 20)) >> 10;
-    println!("  memory: {peak} kB at most (aim {allowed} kB)");
+    for (task, peak) in peaks {
+        println!("  memory, {task}: {peak} kB (aim {allowed} kB)");
+    }
 }
 
 /// One measured run of the engine; prints the peak of its memory in kB.
@@ -350,7 +354,7 @@ fn child(task: &str) {
         _ => {
             let mode = RestoreMode::Exact;
             let plan = planner::backup(&store, "latest", Vec::new(), mode, 100).unwrap();
-            let job = apply::apply(&store, &plan, &Task::new()).unwrap();
+            let job = apply::apply(&store, &Arc::new(plan), &Task::new()).unwrap();
             assert_eq!(job.steps_failed, 0, "{:?}", job.errors);
         }
     }
@@ -376,7 +380,7 @@ fn open(root: &Path) -> Store {
 }
 
 fn store(root: &Path) -> Store {
-    grid::mark_all(&config(root), &SystemClock::shared()).unwrap();
+    setup::mark_all(&config(root), &SystemClock::shared()).unwrap();
     open(root)
 }
 

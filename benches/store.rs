@@ -22,9 +22,9 @@ use maifdeck::{
     store::{
         Access, Config, Store,
         commit::{Condition, PutRequest},
-        grid,
         lease::Keeper,
         prepare::{Input, Prepared, prepare},
+        setup,
     },
     survey::{self, Scope, Survey},
     volume::{ArtifactName, Level},
@@ -42,8 +42,7 @@ fn main() {
         .map(|n| ArtifactName::new(&format!("artifact-{n:06}")).unwrap())
         .collect();
     println!("{count} artifacts of about 3 kB on 1×3 volumes");
-    let prepared = timed("make and sign", || made(&store, count, 0));
-    timed("put, in batches", || put(&store, &names, &prepared));
+    timed("make, sign and put, in batches", || put(&store, &names, 0));
     one_by_one(&store, &names);
     leases(root);
 
@@ -56,8 +55,7 @@ fn main() {
     timed("backup, first", || back_up(&store));
     std::thread::sleep(std::time::Duration::from_secs(1));
     timed("backup, unchanged", || back_up(&store));
-    let changed = made(&store, count / 100, 1);
-    put(&store, names.get(..count / 100).unwrap(), &changed);
+    put(&store, names.get(..count / 100).unwrap(), 1);
     timed("backup, 1 % changed", || back_up(&store));
     let volume = root.join("a");
     timed("cp -a of one volume", || {
@@ -84,7 +82,7 @@ fn main() {
     let plan = timed("plan the repair of a lost replica", || {
         planner::repair(&store, Level::Quick, planner::Repair::default()).unwrap()
     });
-    timed("repair a lost replica", || run_plan(&store, &plan));
+    timed("repair a lost replica", || run_plan(&store, plan));
     for volume in ["a", "b", "c"] {
         lose(&root.join(volume));
     }
@@ -93,7 +91,7 @@ fn main() {
         planner::backup(&store, "latest", Vec::new(), restore, 100).unwrap()
     });
     timed("restore everything, to three volumes", || {
-        run_plan(&store, &plan);
+        run_plan(&store, plan);
     });
     println!("peak memory of this process: {}", peak());
 }
@@ -115,25 +113,27 @@ fn store_with(root: &Path, leases: bool) -> Store {
     );
     let config = Config::parse(&text, &root.join("maifdeck.toml"), root).unwrap();
     let clock = SystemClock::shared();
-    grid::mark_all(&config, &clock).unwrap();
+    setup::mark_all(&config, &clock).unwrap();
     Store::open(Arc::new(config), clock, Access::Write)
 }
 
-fn made(store: &Store, count: usize, seed: usize) -> Vec<Prepared> {
-    (0..count)
+fn made(store: &Store, count: usize, first: usize) -> Vec<Prepared> {
+    (first..first + count)
         .map(|n| {
-            let texts = [format!("{seed} {n} {}", "lorem ipsum ".repeat(100))];
+            let texts = [format!("{n} {}", "lorem ipsum ".repeat(100))];
             let sign = &store.config().sign;
             prepare(Input::Texts(&texts), sign, store.clock().as_ref()).unwrap()
         })
         .collect()
 }
 
-fn put(store: &Store, names: &[ArtifactName], prepared: &[Prepared]) {
-    for (names, prepared) in names.chunks(64).zip(prepared.chunks(64)) {
+/// Made a batch at a time: each prepared artifact holds a file open.
+fn put(store: &Store, names: &[ArtifactName], seed: usize) {
+    for (batch, names) in names.chunks(64).enumerate() {
+        let prepared = made(store, names.len(), (seed << 32) + batch * 64);
         let requests = names
             .iter()
-            .zip(prepared)
+            .zip(&prepared)
             .map(|(name, prepared)| request(name, prepared))
             .collect();
         for result in store.put_all(requests) {
@@ -154,7 +154,7 @@ fn request<'a>(name: &'a ArtifactName, prepared: &'a Prepared) -> PutRequest<'a>
 
 fn one_by_one(store: &Store, names: &[ArtifactName]) {
     let few = names.len().min(50);
-    let prepared = made(store, few, 2);
+    let prepared = made(store, few, 2 << 32);
     timed("50 puts, one by one", || {
         for (name, prepared) in names.iter().zip(&prepared) {
             store.put(request(name, prepared)).unwrap();
@@ -217,8 +217,8 @@ fn back_up(store: &Store) {
     assert!(report.skipped.is_empty());
 }
 
-fn run_plan(store: &Store, plan: &Plan) {
-    let job = apply::apply(store, plan, &Task::new()).unwrap();
+fn run_plan(store: &Store, plan: Plan) {
+    let job = apply::apply(store, &Arc::new(plan), &Task::new()).unwrap();
     assert_eq!(job.steps_failed, 0, "{:?}", job.errors);
 }
 

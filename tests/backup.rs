@@ -20,7 +20,7 @@ use maifdeck::{
     store::{
         Access, Config, Store, StoreError,
         commit::{Condition, PutRequest},
-        grid,
+        setup,
     },
     volume::{ArtifactName, dir::rename_new},
 };
@@ -44,7 +44,7 @@ impl Fixture {
         }
         let config = Config::parse(&text, Path::new("maifdeck.toml"), dir.path()).unwrap();
         let clock = ManualClock::at(Utc.with_ymd_and_hms(2026, 3, 11, 9, 15, 0).unwrap());
-        grid::mark_all(&config, &clock.shared()).unwrap();
+        setup::mark_all(&config, &clock.shared()).unwrap();
         let store = Store::open(Arc::new(config), clock.shared(), Access::Write);
         Self { dir, clock, store }
     }

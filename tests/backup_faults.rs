@@ -14,7 +14,7 @@ use maifdeck::{
     backup::{self, BackupState},
     clock::SystemClock,
     progress::Task,
-    store::{Access, Config, Store, grid},
+    store::{Access, Config, Store, setup},
 };
 
 const DIRECTORY: &str = "MAIFDECK_TEST_BACKUP_DIRECTORY";
@@ -61,7 +61,7 @@ fn leftovers(directory: &Path) -> Vec<String> {
 fn a_crash_at_any_point_leaves_no_backup_or_a_whole_one() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    grid::mark_all(&config(directory), &SystemClock::shared()).unwrap();
+    setup::mark_all(&config(directory), &SystemClock::shared()).unwrap();
     for replica in ["a", "b"] {
         for name in ["x", "y"] {
             fs::write(directory.join(replica).join(format!("{name}.maif")), name).unwrap();

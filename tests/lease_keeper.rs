@@ -132,7 +132,7 @@ fn a_job_that_rests_gives_its_locks_back_and_goes_on_under_them() {
     f.run(&["put", "doc", "--text", "x"]).exits(0);
     std::fs::remove_file(f.path("b/doc.maif")).unwrap();
     let store = open(&f, Access::Write);
-    let plan = planner::repair(&store, Level::Quick, planner::Repair::default()).unwrap();
+    let plan = Arc::new(planner::repair(&store, Level::Quick, planner::Repair::default()).unwrap());
     let locks = || -> Vec<LockOf> {
         let held = held_now(&store).unwrap().into_iter();
         held.filter(|lock| lock.certain)

@@ -30,7 +30,7 @@ use maifdeck::{
     store::{
         Access, Config, Store, StoreError,
         commit::{Condition, PutRequest},
-        grid,
+        setup,
     },
     survey::{ArtifactState, Scope, survey},
     volume::{ArtifactName, Level, VersionId, VersionKind},
@@ -170,7 +170,7 @@ impl<'a> World<'a> {
             weak: BTreeMap::new(),
             log: vec![format!("{placement}, clocks {days} days apart")],
         };
-        grid::mark_all(&world.config(), &world.clocks[0].shared()).unwrap();
+        setup::mark_all(&world.config(), &world.clocks[0].shared()).unwrap();
         world
     }
 
@@ -325,7 +325,7 @@ impl<'a> World<'a> {
     }
 
     fn run(&self, store: &Store, plan: &Plan) -> JobView {
-        apply::apply(store, plan, &Task::new())
+        apply::apply(store, &Arc::new(plan.clone()), &Task::new())
             .unwrap_or_else(|error| self.fail(&format!("{}: {error}", plan.intent.title())))
     }
 

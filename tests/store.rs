@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::{fs, io::Write, process::Stdio};
+use std::{ffi::OsStr, fs, io::Write, os::unix::ffi::OsStrExt, process::Stdio};
 
 use serde_json::{Value, json};
 use support::{Fixture, files, tree};
@@ -419,13 +419,36 @@ fn what_goes_in_decides_what_is_stored() {
 }
 
 #[test]
+fn a_name_that_is_not_utf8_comes_back_from_a_backup() {
+    let f = Fixture::grid(1, 2);
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    let odd = |disk: &str| f.path(disk).join(OsStr::from_bytes(b"p1/caf\xe9.maif"));
+    for disk in ["a", "b"] {
+        fs::copy(f.path(disk).join("p1/doc.maif"), odd(disk)).unwrap();
+    }
+    f.run(&["backup", "create"]).exits(0);
+    for disk in ["a", "b"] {
+        fs::remove_file(odd(disk)).unwrap();
+    }
+    let saved = f.run(&["backup", "restore", "latest", "--dry-run", "--json"]);
+    fs::write(f.path("plan.json"), saved.exits(0).text()).unwrap();
+    let plan = f.path("plan.json");
+    f.run(&["apply", plan.to_str().unwrap(), "--yes"]).exits(0);
+    for disk in ["a", "b"] {
+        let whole = fs::read(f.path(disk).join("p1/doc.maif")).unwrap();
+        assert_eq!(fs::read(odd(disk)).unwrap(), whole);
+    }
+    let jobs = f.run(&["jobs", "--json"]).exits(0).json();
+    let id = jobs["jobs"][0]["id"].as_str().unwrap();
+    f.run(&["jobs", "undo", id, "--yes"]).exits(0);
+    assert!(!odd("a").exists());
+}
+
+#[test]
 fn a_name_that_is_not_utf8_is_a_full_artifact() {
-    use std::os::unix::ffi::OsStrExt;
     let f = Fixture::grid(1, 1);
     f.run(&["put", "doc", "--text", "x"]).exits(0);
-    let odd = f
-        .path("a/p1")
-        .join(std::ffi::OsStr::from_bytes(b"caf\xe9.maif"));
+    let odd = f.path("a/p1").join(OsStr::from_bytes(b"caf\xe9.maif"));
     fs::copy(f.path("a/p1/doc.maif"), odd).unwrap();
     let listed = f.run(&["ls", "--json"]).exits(0).json();
     assert_eq!(listed["artifacts"][0]["name"], "caf\\xe9");

@@ -13,7 +13,7 @@ mod versions;
 pub use room::require_room;
 pub use steps::holds;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
     journal::{
@@ -32,7 +32,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Job {
     store: Store,
-    plan: Plan,
+    plan: Arc<Plan>,
     journal: Journal,
     done: BTreeSet<usize>,
     /// Given back with the job, the locks first.
@@ -81,17 +81,17 @@ impl Job {
         // The journal's lock is given back before it is read, or the job would look as if it ran.
         let store = self.store.clone();
         drop(self);
-        Ok(read::find(&store, &id)?.view())
+        read::view(&store, &id)
     }
 }
 
 /// Applies a plan as a job.
-pub fn apply(store: &Store, plan: &Plan, task: &Task) -> Result<JobView, StoreError> {
+pub fn apply(store: &Store, plan: &Arc<Plan>, task: &Task) -> Result<JobView, StoreError> {
     begin(store, plan)?.run(task)
 }
 
 /// Checks a plan, takes the locks and writes the journal's beginning: from here on it is a job.
-pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
+pub fn begin(store: &Store, plan: &Arc<Plan>) -> Result<Job, StoreError> {
     check(store, plan)?;
     let lead = lead(store, plan)?;
     let held = keep_out(store, plan)?;
@@ -104,15 +104,13 @@ pub fn begin(store: &Store, plan: &Plan) -> Result<Job, StoreError> {
         started: store.clock().now(),
         plan_id: Some(plan.id.to_string()),
         steps: plan.steps.len() as u64,
-        plan: Some(serde_json::to_value(plan).map_err(|error| {
-            StoreError::Failed(format!("cannot write the plan to the journal: {error}"))
-        })?),
+        plan: Some(Arc::clone(plan)),
     };
-    let journal = Journal::begin(store, &header)?;
+    let journal = Journal::begin(store, header)?;
     fault::point("apply.journalled").map_err(|error| StoreError::Failed(error.to_string()))?;
     Ok(Job {
         store: store.clone(),
-        plan: plan.clone(),
+        plan: Arc::clone(plan),
         journal,
         done: BTreeSet::new(),
         held,
@@ -132,11 +130,7 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
             view.state.word()
         )));
     };
-    let plan: Plan = serde_json::from_value(plan.clone()).map_err(|error| {
-        StoreError::Failed(format!(
-            "the plan in the journal of {id} is damaged: {error}"
-        ))
-    })?;
+    let plan = Arc::clone(plan);
     check(store, &plan)?;
     let lead = lead(store, &plan)?;
     let held = keep_out(store, &plan)?;
@@ -159,7 +153,7 @@ pub fn resume(store: &Store, id: &str) -> Result<Job, StoreError> {
 /// Stops a job: a running one at its next safe point, an interrupted one for good.
 pub fn cancel(store: &Store, id: &str) -> Result<JobView, StoreError> {
     store.require_write()?;
-    let view = read::find(store, id)?.view();
+    let view = read::view(store, id)?;
     match view.state {
         JobState::Running => ask_to_cancel(store, &view.id)?,
         JobState::Interrupted => {
@@ -178,7 +172,7 @@ pub fn cancel(store: &Store, id: &str) -> Result<JobView, StoreError> {
             )));
         }
     }
-    Ok(read::find(store, &view.id)?.view())
+    read::view(store, &view.id)
 }
 
 /// The right to write. A change of the layout that was cut off goes on under the new one as soon as

@@ -76,7 +76,7 @@ fn source_path(store: &Store, name: &ArtifactName, source: &Source) -> Result<Pa
             .path()
             .join(dir::VERSIONS)
             .join(version::file_name(name, *id, VersionKind::Copy)),
-        Source::Backup { id, path } => backups(store)?.join(id.directory()).join(path),
+        Source::Backup { id, path } => path.under(&backups(store)?.join(id.directory())),
     })
 }
 
@@ -87,7 +87,7 @@ fn slot<'s>(store: &'s Store, label: &str) -> Result<&'s Slot, StoreError> {
     if slot.state.is_readable() {
         Ok(slot)
     } else {
-        Err(crate::store::grid::not_usable(slot))
+        Err(slot.not_usable())
     }
 }
 

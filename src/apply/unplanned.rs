@@ -50,7 +50,7 @@ impl BackupJob {
             steps: 0,
             plan: None,
         };
-        let journal = Journal::begin(store, &header)
+        let journal = Journal::begin(store, header.clone())
             .inspect_err(|error| tracing::warn!(%error, "this backup has no journal"))
             .ok();
         Ok(Self {

@@ -25,7 +25,7 @@ impl Context<'_> {
     ) -> Result<Outcome, StoreError> {
         let slots: Vec<&Slot> = self.store.replicas(self.store.home(name)).collect();
         if let Some(away) = slots.iter().find(|slot| !slot.is_writable()) {
-            return Err(crate::store::grid::not_usable(away));
+            return Err(away.not_usable());
         }
         let _held = hold::hold_name(self.store, &slots, name, LockMode::Exclusive)?;
         let mut known = BTreeSet::new();
@@ -68,7 +68,7 @@ impl Context<'_> {
     ) -> Result<Outcome, StoreError> {
         let slots: Vec<&Slot> = self.store.replicas(self.store.home(name)).collect();
         if let Some(away) = slots.iter().find(|slot| !slot.is_writable()) {
-            return Err(crate::store::grid::not_usable(away));
+            return Err(away.not_usable());
         }
         let _held = hold::hold_name(self.store, &slots, name, LockMode::Exclusive)?;
         let (mut returned, mut there) = (0, BTreeSet::new());

@@ -11,17 +11,29 @@ use std::{
 };
 
 use super::{
-    manifest::{self, Entry, Key},
+    manifest::{self, Key},
     model::Verified,
+    select::Item,
     tree::{self, RelPath, VERIFIED},
 };
-use crate::volume::{Fingerprint, Pulse, VolumeError, dir};
+use crate::{
+    maif::Digest,
+    volume::{Fingerprint, Pulse, VolumeError, dir},
+};
 
-/// A sealed backup and its entries.
+/// A sealed backup and what is known of its files.
 #[derive(Debug, Default)]
 pub(super) struct Base {
-    pub root: PathBuf,
-    pub entries: HashMap<Key, Entry>,
+    root: PathBuf,
+    files: HashMap<Key, Known>,
+}
+
+/// One file of it. There may be a million: no more than it takes to link to it.
+#[derive(Debug)]
+struct Known {
+    path: RelPath,
+    fingerprint: Fingerprint,
+    sha256: Digest,
 }
 
 impl Base {
@@ -37,11 +49,27 @@ impl Base {
             let usable = manifest::read_header(&root).is_ok_and(|h| h.store == store)
                 && !known_damaged(&root);
             // One that cannot be read is no base; the one before it may be.
-            if usable && let Ok(entries) = manifest::read_index(&root, pulse) {
-                return Ok(Some(Self { root, entries }));
+            if usable && let Ok(files) = files(&root, pulse) {
+                return Ok(Some(Self { root, files }));
             }
         }
         Ok(None)
+    }
+
+    /// The file that may stand for an item, with its digest.
+    pub fn same_as(&self, item: &Item) -> Option<(Digest, Link)> {
+        let known = self.files.get(&item.key)?;
+        // Without a mode it was looked at in haste and is copied.
+        let same = known.fingerprint == item.fingerprint && item.mode != 0;
+        same.then(|| {
+            let link = Link {
+                from: known.path.under(&self.root),
+                to: item.path.clone(),
+                fingerprint: item.fingerprint,
+                mode: item.mode,
+            };
+            (known.sha256, link)
+        })
     }
 }
 
@@ -68,6 +96,20 @@ impl Link {
                     .is_ok_and(|(print, ..)| print == self.fingerprint)
         })
     }
+}
+
+fn files(root: &Path, pulse: &Pulse) -> Result<HashMap<Key, Known>, VolumeError> {
+    let mut files = HashMap::new();
+    manifest::read_entries(root, pulse, &mut |entry| {
+        let known = Known {
+            fingerprint: entry.fingerprint(),
+            sha256: entry.sha256,
+            path: entry.path.clone(),
+        };
+        files.insert(entry.key(), known);
+        Ok(())
+    })?;
+    Ok(files)
 }
 
 fn known_damaged(root: &Path) -> bool {

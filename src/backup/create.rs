@@ -21,7 +21,7 @@ use crate::{
     clock::SharedClock,
     maif::Digest,
     progress::Task,
-    store::{Store, StoreError, grid},
+    store::{Slot, Store, StoreError},
     volume::{ArtifactName, Fingerprint, VersionKind},
 };
 
@@ -57,7 +57,7 @@ pub fn create(store: &Store, clock: &SharedClock, task: &Task) -> Result<BackupR
     let (true, Some(id)) = (usable, store.id()) else {
         return Err(store.slots().first().map_or_else(
             || StoreError::Usage("the store has no volume".to_owned()),
-            grid::not_usable,
+            Slot::not_usable,
         ));
     };
     task.checkpoint()?;
@@ -252,29 +252,18 @@ impl Filling<'_> {
 
     /// The file of the backup before that holds the same bytes, with their digest.
     fn unchanged(&self, item: &Item) -> Result<Option<(Digest, Link)>, StoreError> {
-        let Some(entry) = self.base.entries.get(&item.key) else {
+        let Some((sha256, link)) = self.base.same_as(item) else {
             return Ok(None);
         };
-        // Without a mode it was looked at in haste and is copied.
-        if entry.fingerprint() != item.fingerprint || item.mode == 0 {
-            return Ok(None);
-        }
         if item.foreign {
             let Some(volume) = item.volumes.first() else {
                 return Ok(None);
             };
-            let now = copy::digest(volume, &item.source, self.task)?;
-            if now != Some(entry.sha256) {
+            if copy::digest(volume, &item.source, self.task)? != Some(sha256) {
                 return Ok(None);
             }
         }
-        let link = Link {
-            from: entry.path.under(&self.base.root),
-            to: item.path.clone(),
-            fingerprint: item.fingerprint,
-            mode: item.mode,
-        };
-        Ok(Some((entry.sha256, link)))
+        Ok(Some((sha256, link)))
     }
 
     fn skip(&mut self, skipped: Skipped) {

@@ -5,7 +5,6 @@
 //! file that ends in another way was cut off.
 
 use std::{
-    collections::HashMap,
     fmt,
     fs::File,
     io::{self, BufRead, BufReader, BufWriter, Seek, Write},
@@ -220,16 +219,6 @@ pub(super) fn entry(line: &[u8], path: &Path) -> Result<Entry, VolumeError> {
     let text = line.strip_suffix(b"\n").unwrap_or(line);
     let text = text.strip_suffix(b",").unwrap_or(text);
     serde_json::from_slice(text).map_err(|error| bad(path, &format!("an entry: {error}")))
-}
-
-/// The entries by what they are about: the base of an incremental backup.
-pub fn read_index(root: &Path, pulse: &Pulse) -> Result<HashMap<Key, Entry>, VolumeError> {
-    let mut index = HashMap::new();
-    read_entries(root, pulse, &mut |entry| {
-        index.insert(entry.key(), entry);
-        Ok(())
-    })?;
-    Ok(index)
 }
 
 fn header_line(reader: &mut impl BufRead, path: &Path) -> Result<Header, VolumeError> {

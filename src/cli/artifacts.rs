@@ -245,7 +245,7 @@ pub fn remove(context: &Context<'_>, names: &[String], confirm: Confirm) -> Resu
             let code = report_change(context, &committed, "removed");
             Ok(code.max(plans::left(&plan)))
         }
-        _ => plans::carry_out(context, &store, &plan, confirm),
+        _ => plans::carry_out(context, &store, plan, confirm),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Context, Exit};
 use crate::{
     journal::read,
-    plan::{Plan, Step},
+    plan::Step,
     report::{self, stamp},
     store::{StoreError, audit, units::parse_duration},
     volume::name::escape,
@@ -102,10 +102,8 @@ fn of_entry(entry: audit::Entry) -> Row {
 
 fn of_job(record: &read::Record) -> Row {
     let view = record.view();
-    let plan = record.header.plan.clone();
-    let plan: Option<Plan> = plan.and_then(|plan| serde_json::from_value(plan).ok());
+    let plan = record.header.plan.iter();
     let mut names: Vec<String> = plan
-        .iter()
         .flat_map(|plan| &plan.steps)
         .filter_map(touched)
         .collect();

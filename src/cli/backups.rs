@@ -44,11 +44,11 @@ pub fn backup(context: &Context<'_>, command: &BackupCommand) -> Result<u8, Stor
                 Mode::Merge => RestoreMode::Merge,
             };
             let plan = planner::backup(&store, id, names, mode, *max_remove)?;
-            plans::carry_out(context, &store, &plan, *confirm)
+            plans::carry_out(context, &store, plan, *confirm)
         }
         BackupCommand::Prune { policy, confirm } => {
             let plan = planner::prune(&store, policy.policy())?;
-            plans::carry_out(context, &store, &plan, *confirm)
+            plans::carry_out(context, &store, plan, *confirm)
         }
         BackupCommand::Pin { id, .. } => {
             let id = planner::find(&store, id)?.id;

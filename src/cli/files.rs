@@ -43,7 +43,7 @@ pub fn verify_store(context: &Context<'_>, texts: bool) -> Result<u8, StoreError
         if slot.state.is_readable() {
             paths.push(slot.volume.path().to_owned());
         } else {
-            let error = crate::store::grid::not_usable(slot);
+            let error = slot.not_usable();
             context.output.say(&format!("not verified: {error}"));
             code = Exit::FINDINGS;
         }

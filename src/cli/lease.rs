@@ -59,7 +59,7 @@ pub fn lease(context: &Context<'_>, command: &LeaseCommand) -> Result<u8, StoreE
         LeaseCommand::Move { volume, confirm } => {
             let volume = volume.clone();
             let plan = planner::layout::change(&store, LayoutChange::MoveLease { volume })?;
-            plans::carry_out(context, &store, &plan, *confirm)
+            plans::carry_out(context, &store, plan, *confirm)
         }
         LeaseCommand::Steal { kill, confirm } => steal(context, &store, *kill, *confirm),
     }

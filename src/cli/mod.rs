@@ -172,7 +172,7 @@ impl Context<'_> {
             && let Some(data) = environment.embedded_data()
             && !data.join("store").is_dir()
         {
-            crate::store::grid::mark_all(&located.config, &SystemClock::shared())?;
+            crate::store::setup::mark_all(&located.config, &SystemClock::shared())?;
         }
         let access = if self.global.read_only {
             Access::ReadOnly

@@ -1,8 +1,9 @@
 //! Where results and words go, and what the exit codes mean.
 
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::args::Global;
 use crate::store::StoreError;
@@ -68,13 +69,35 @@ impl Output {
         self.json
     }
 
-    /// One document; `schema` is added in front.
-    pub fn json(&self, document: Value) {
-        let mut all = json!({ "schema": 1 });
-        if let (Value::Object(all), Value::Object(document)) = (&mut all, document) {
-            all.extend(document);
+    /// One document, on one line; `schema` is added in front.
+    #[expect(
+        clippy::unused_self,
+        reason = "a method beside `line`, so that callers read alike"
+    )]
+    pub fn json(&self, document: impl Serialize) {
+        #[derive(Serialize)]
+        struct Versioned<D> {
+            schema: u8,
+            #[serde(flatten)]
+            document: D,
         }
-        self.line(&all.to_string());
+        let document = Versioned {
+            schema: 1,
+            document,
+        };
+        // Written as it is made: that of a plan or a survey is long.
+        let mut out = BufWriter::new(io::stdout().lock());
+        match serde_json::to_writer(&mut out, &document) {
+            Err(error) if !error.is_io() => {
+                let _ = writeln!(io::stderr(), "maifdeck: cannot write JSON: {error}");
+                std::process::exit(i32::from(Exit::FAILED));
+            }
+            written => {
+                let written = written.map_err(io::Error::from);
+                let written = written.and_then(|()| writeln!(out));
+                seen_enough(&written.and_then(|()| out.flush()));
+            }
+        }
     }
 
     /// One line of results.
@@ -83,17 +106,13 @@ impl Output {
         reason = "a method beside `json`, so that callers read alike"
     )]
     pub fn line(&self, line: &str) {
-        let mut out = std::io::stdout().lock();
-        // A reader that closed the pipe has seen enough; that is no failure of ours.
-        if writeln!(out, "{line}").is_err() {
-            std::process::exit(0);
-        }
+        seen_enough(&writeln!(io::stdout().lock(), "{line}"));
     }
 
     /// Words about the result.
     pub fn say(&self, words: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{words}");
+            let _ = writeln!(io::stderr(), "{words}");
         }
     }
 
@@ -109,11 +128,18 @@ impl Output {
                 }
             }));
         }
-        let mut stderr = std::io::stderr();
+        let mut stderr = io::stderr();
         let _ = writeln!(stderr, "maifdeck: {error}");
         if let Some(hint) = hint {
             let _ = writeln!(stderr, "  {hint}");
         }
         Exit::of(error)
+    }
+}
+
+/// A reader that closed the pipe has seen enough; that is no failure of ours.
+fn seen_enough(written: &io::Result<()>) {
+    if written.is_err() {
+        std::process::exit(0);
     }
 }

@@ -1,7 +1,8 @@
 //! Commands that make a plan: print it, have it confirmed, apply exactly it.
 
-use std::io::Read;
+use std::{io::Read, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     apply,
     journal::{JobState, JobView, read},
-    plan::{LayoutChange, Plan},
+    plan::{LayoutChange, Plan, Step},
     planner,
     report::{self, stamp},
     store::{Store, StoreError},
@@ -42,7 +43,7 @@ pub fn replicas(context: &Context<'_>, command: &ReplicasCommand) -> Result<u8, 
         volume: volume.clone(),
     };
     let plan = planner::repair(&store, (*level).into(), wanted)?;
-    carry_out(context, &store, &plan, *confirm)
+    carry_out(context, &store, plan, *confirm)
 }
 
 /// `partitions add/drain/remove/rebalance`
@@ -65,14 +66,20 @@ pub fn partitions(context: &Context<'_>, command: &PartitionsCommand) -> Result<
         }
     };
     let plan = planner::layout::change(&store, change)?;
-    carry_out(context, &store, &plan, *confirm)
+    carry_out(context, &store, plan, *confirm)
 }
 
 /// `config apply`
 pub fn apply_config(context: &Context<'_>, confirm: Confirm) -> Result<u8, StoreError> {
     let store = context.open(false)?;
     let (store, plan) = planner::layout::apply(&store)?;
-    carry_out(context, &store, &plan, confirm)
+    carry_out(context, &store, plan, confirm)
+}
+
+/// What `apply` reads of a plan's document.
+#[derive(Deserialize)]
+struct Saved {
+    apply: Plan,
 }
 
 /// `apply FILE|-`
@@ -88,46 +95,45 @@ pub fn apply(context: &Context<'_>, file: &str, confirm: Confirm) -> Result<u8, 
     } else {
         std::fs::read_to_string(file).map_err(unreadable)?
     };
-    let document: Value = serde_json::from_str(&text)
-        .map_err(|error| StoreError::Usage(format!("{file} is not a plan: {error}")))?;
-    let plan: Plan = serde_json::from_value(document["apply"].clone()).map_err(|error| {
+    let saved: Saved = serde_json::from_str(&text).map_err(|error| {
         StoreError::Usage(format!(
             "{file} is not a plan made by --dry-run --json: {error}"
         ))
     })?;
+    drop(text);
     let store = context.open(false)?;
-    carry_out(context, &store, &plan, confirm)
+    carry_out(context, &store, saved.apply, confirm)
 }
 
 /// Prints the plan, has it confirmed, applies it.
 pub fn carry_out(
     context: &Context<'_>,
     store: &Store,
-    plan: &Plan,
+    plan: Plan,
     confirm: Confirm,
 ) -> Result<u8, StoreError> {
     if confirm.dry_run && context.output.is_json() {
-        let mut document = plan_json(plan);
-        if let Value::Object(members) = &mut document {
-            members.insert("apply".to_owned(), json!(plan));
-        }
-        context.output.json(document);
+        context.output.json(PlanDocument {
+            apply: Some(&plan),
+            ..PlanDocument::of(&plan)
+        });
         return Ok(Exit::DONE);
     }
     if confirm.dry_run {
-        print_plan(context, plan);
+        print_plan(context, &plan);
         return Ok(Exit::DONE);
     }
     if plan.is_empty() {
-        print_plan(context, plan);
+        print_plan(context, &plan);
         if context.output.is_json() {
-            context.output.json(plan_json(plan));
+            context.output.json(PlanDocument::of(&plan));
         }
-        return Ok(left(plan));
+        return Ok(left(&plan));
     }
-    confirmed(context, store, plan, confirm)?;
-    let job = progress::shown(context, |task| apply::apply(store, plan, task))?;
-    Ok(report_job(context, &job).max(left(plan)))
+    confirmed(context, store, &plan, confirm)?;
+    let plan = Arc::new(plan);
+    let job = progress::shown(context, |task| apply::apply(store, &plan, task))?;
+    Ok(report_job(context, &job).max(left(&plan)))
 }
 
 /// Prints the plan and has it confirmed.
@@ -158,29 +164,44 @@ pub const fn left(plan: &Plan) -> u8 {
     }
 }
 
-fn plan_json(plan: &Plan) -> Value {
-    let summary = &plan.summary;
-    json!({
-        "plan": {
-            "id": plan.id.to_string(),
-            "intent": plan.intent.word(),
-            "steps": plan.steps.len(),
-            "copies": summary.copies,
-            "replaces": summary.replaces,
-            "archives": summary.archives,
-            "removes": summary.removes,
-            "bytes": summary.bytes,
-            "space": summary.space,
-            "unrecoverable": summary.unrecoverable,
-            "skipped": summary.skipped,
-            "notes": summary.notes,
-            "shares": summary.shares,
-            "kept": summary.kept.iter().map(|kept| json!({
-                "what": kept.what, "kept_by": report::kept_by(&kept.reasons),
-            })).collect::<Vec<_>>(),
-        },
-        "steps": plan.steps,
-    })
+/// A plan as `--json` prints it.
+#[derive(Serialize)]
+struct PlanDocument<'a> {
+    plan: Value,
+    steps: &'a [Step],
+    /// What `apply` takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apply: Option<&'a Plan>,
+}
+
+impl<'a> PlanDocument<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let summary = &plan.summary;
+        let kept = summary
+            .kept
+            .iter()
+            .map(|kept| json!({ "what": kept.what, "kept_by": report::kept_by(&kept.reasons) }));
+        Self {
+            plan: json!({
+                "id": plan.id.to_string(),
+                "intent": plan.intent.word(),
+                "steps": plan.steps.len(),
+                "copies": summary.copies,
+                "replaces": summary.replaces,
+                "archives": summary.archives,
+                "removes": summary.removes,
+                "bytes": summary.bytes,
+                "space": summary.space,
+                "unrecoverable": summary.unrecoverable,
+                "skipped": summary.skipped,
+                "notes": summary.notes,
+                "shares": summary.shares,
+                "kept": kept.collect::<Vec<_>>(),
+            }),
+            steps: &plan.steps,
+            apply: None,
+        }
+    }
 }
 
 /// The plan in words, on stderr: stdout is for results.
@@ -315,7 +336,7 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
             Ok(Exit::DONE)
         }
         Some(JobsCommand::Show { id }) => {
-            let job = read::find(&store, id)?.view();
+            let job = read::view(&store, id)?;
             print_job(context, &job);
             if !context.output.is_json() {
                 for line in report::log::log(&store, id)?.iter().rev() {
@@ -332,7 +353,7 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
         }
         Some(JobsCommand::Undo { id, confirm }) => {
             let plan = planner::undo(&store, id)?;
-            carry_out(context, &store, &plan, *confirm)
+            carry_out(context, &store, plan, *confirm)
         }
         Some(JobsCommand::Cancel { id }) => {
             let job = apply::cancel(&store, id)?;

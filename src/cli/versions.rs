@@ -48,7 +48,7 @@ pub fn command(context: &Context<'_>, command: &VersionsCommand) -> Result<u8, S
                 .map(|name| context.name(name))
                 .collect::<Result<_, _>>()?;
             let plan = planner::prune_versions(&store, names, policy.policy())?;
-            plans::carry_out(context, &store, &plan, *confirm)
+            plans::carry_out(context, &store, plan, *confirm)
         }
         VersionsCommand::Diff { name, a, b } => {
             let history = read(context, &store, name, Level::Quick)?;
@@ -72,7 +72,7 @@ fn restore(
 ) -> Result<u8, StoreError> {
     store.require_same_layout()?;
     if let Some(plan) = planner::restore_state(store, history, pick, aside)? {
-        return plans::carry_out(context, store, &plan, confirm);
+        return plans::carry_out(context, store, plan, confirm);
     }
     if context.output.is_json() {
         let same = json!({ "name": history.name.json(), "changed": false });

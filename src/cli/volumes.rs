@@ -27,7 +27,7 @@ pub fn volume(context: &Context<'_>, command: &VolumeCommand) -> Result<u8, Stor
         }
         VolumeCommand::Mark { volume, confirm } => {
             let plan = planner::mark(&store, volume, false, None)?;
-            join(context, &store, volume, &plan, *confirm)
+            join(context, &store, volume, plan, *confirm)
         }
         VolumeCommand::Replace {
             volume,
@@ -39,7 +39,7 @@ pub fn volume(context: &Context<'_>, command: &VolumeCommand) -> Result<u8, Stor
                 .map(|directory| std::path::absolute(directory).at("find", directory))
                 .transpose()?;
             let plan = planner::mark(&store, volume, true, directory)?;
-            join(context, &store, volume, &plan, *confirm)
+            join(context, &store, volume, plan, *confirm)
         }
     }
 }
@@ -49,7 +49,7 @@ fn join(
     context: &Context<'_>,
     store: &Store,
     label: &str,
-    plan: &Plan,
+    plan: Plan,
     confirm: Confirm,
 ) -> Result<u8, StoreError> {
     let code = plans::carry_out(context, store, plan, confirm)?;
@@ -180,7 +180,7 @@ pub fn trash(context: &Context<'_>, command: &TrashCommand) -> Result<u8, StoreE
         }
         TrashCommand::Empty { all, confirm } => {
             let plan = planner::empty_trash(&store, *all);
-            plans::carry_out(context, &store, &plan, *confirm)
+            plans::carry_out(context, &store, plan, *confirm)
         }
     }
 }

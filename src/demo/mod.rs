@@ -25,7 +25,7 @@ use crate::{
     store::{
         Access, Config, Store, StoreError,
         commit::{Condition, PutRequest},
-        config, grid,
+        config, setup,
     },
     volume::{ArtifactName, At},
 };
@@ -76,7 +76,7 @@ pub fn build(demo: &Demo, now: DateTime<Utc>) -> Result<Built, StoreError> {
     let text = configuration(&directory)?;
     let config = Config::parse(&text, &file, &directory)?;
     let begin = ManualClock::at(now - Duration::weeks(6));
-    grid::mark_all(&config, &begin.shared())?;
+    setup::mark_all(&config, &begin.shared())?;
     fs::write(&file, &text).at("write", &file)?;
     let config = Arc::new(config);
     let plans = content::plan(demo.artifacts, demo.seed, now);

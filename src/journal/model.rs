@@ -1,7 +1,11 @@
 //! What a job is, as the journal tells it, and the journal's lines.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use crate::plan::Plan;
 
 /// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,9 +72,10 @@ pub struct JobView {
     pub undoable: bool,
 }
 
-/// The first line: what is to be done, and by whom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+/// The first line: what is to be done, and by whom. Who does not need the plan, which may be long,
+/// passes over it with another `P`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header<P = Arc<Plan>> {
     pub id: String,
     pub intent: String,
     pub title: String,
@@ -78,8 +83,8 @@ pub struct Header {
     pub started: DateTime<Utc>,
     pub plan_id: Option<String>,
     pub steps: u64,
-    /// The whole plan as `apply` wrote it: resuming is applying the rest of it.
-    pub plan: Option<serde_json::Value>,
+    /// Resuming is applying the rest of it.
+    pub plan: Option<P>,
 }
 
 /// What became of a step.
@@ -94,10 +99,10 @@ pub enum Outcome {
 }
 
 /// A line of a journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Event {
-    Begin(Box<Header>),
+pub enum Event<P = Arc<Plan>> {
+    Begin(Box<Header<P>>),
     Resumed { actor: Actor, at: DateTime<Utc> },
     Step { number: usize, outcome: Outcome },
     End(End),

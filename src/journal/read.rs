@@ -7,9 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::model::{Actor, End, Event, Header, JobState, JobView, Outcome};
+use super::model::{End, Event, Header, JobState, JobView, Outcome};
 use crate::{
     store::{Slot, Store, StoreError},
     volume::{At, Lane, VolumeError},
@@ -40,7 +40,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    fn note(&mut self, event: Event) {
+    fn note<P>(&mut self, event: Event<P>) {
         match event {
             Event::Begin(_) => {}
             Event::Step { number, outcome } => match outcome {
@@ -73,83 +73,57 @@ impl Record {
 
     /// As the list shows it.
     pub fn view(&self) -> JobView {
-        let header = &self.header;
-        Summary {
-            id: header.id.clone(),
-            intent: header.intent.clone(),
-            title: header.title.clone(),
-            actor: header.actor.clone(),
-            started: header.started,
-            plan_id: header.plan_id.clone(),
-            steps: header.steps,
-            plan: header.plan.as_ref().map(|_| IgnoredAny),
-        }
-        .view(&self.steps, self.held)
+        view_of(&self.header, &self.steps, self.held)
     }
 }
 
-/// The first line without the plan, which may be long.
-#[derive(Debug, Clone, serde::Deserialize)]
-struct Summary {
-    id: String,
-    intent: String,
-    title: String,
-    actor: Actor,
-    started: chrono::DateTime<chrono::Utc>,
-    plan_id: Option<String>,
-    steps: u64,
-    plan: Option<IgnoredAny>,
-}
-
-impl Summary {
-    fn view(&self, steps: &Steps, held: bool) -> JobView {
-        let state = steps.state(held);
-        let end = steps.ended.as_ref();
-        let counted = end.and_then(|end| end.counted);
-        JobView {
-            id: self.id.clone(),
-            plan: self.plan_id.clone(),
-            intent: self.intent.clone(),
-            title: self.title.clone(),
-            state,
-            actor: self.actor.clone(),
-            started: self.started,
-            ended: end.map(|end| end.at),
-            steps_total: counted.map_or(self.steps, |c| c.done + c.failed),
-            steps_done: counted.map_or(steps.done.len() as u64, |c| c.done),
-            steps_failed: counted.map_or(steps.failed.len() as u64, |c| c.failed),
-            bytes: end.map_or(0, |end| end.bytes),
-            errors: steps
-                .failed
-                .values()
-                .chain(end.into_iter().flat_map(|end| &end.errors))
-                .take(TOLD)
-                .cloned()
-                .collect(),
-            resumable: self.plan.is_some()
-                && matches!(state, JobState::Interrupted | JobState::Cancelled),
-            undoable: self.plan.is_some()
-                && self.intent != "undo"
-                && state != JobState::Running
-                && !steps.done.is_empty(),
-        }
+fn view_of<P>(header: &Header<P>, steps: &Steps, held: bool) -> JobView {
+    let state = steps.state(held);
+    let end = steps.ended.as_ref();
+    let counted = end.and_then(|end| end.counted);
+    JobView {
+        id: header.id.clone(),
+        plan: header.plan_id.clone(),
+        intent: header.intent.clone(),
+        title: header.title.clone(),
+        state,
+        actor: header.actor.clone(),
+        started: header.started,
+        ended: end.map(|end| end.at),
+        steps_total: counted.map_or(header.steps, |c| c.done + c.failed),
+        steps_done: counted.map_or(steps.done.len() as u64, |c| c.done),
+        steps_failed: counted.map_or(steps.failed.len() as u64, |c| c.failed),
+        bytes: end.map_or(0, |end| end.bytes),
+        errors: steps
+            .failed
+            .values()
+            .chain(end.into_iter().flat_map(|end| &end.errors))
+            .take(TOLD)
+            .cloned()
+            .collect(),
+        resumable: header.plan.is_some()
+            && matches!(state, JobState::Interrupted | JobState::Cancelled),
+        undoable: header.plan.is_some()
+            && header.intent != "undo"
+            && state != JobState::Running
+            && !steps.done.is_empty(),
     }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum FirstLine {
-    Begin(Summary),
 }
 
 /// A journal that is followed: only what was added is read.
 #[derive(Debug, Clone)]
 struct Followed {
-    summary: Summary,
+    header: Header<IgnoredAny>,
     steps: Steps,
     /// Bytes read so far.
     read: u64,
     held: bool,
+}
+
+impl Followed {
+    fn view(&self) -> JobView {
+        view_of(&self.header, &self.steps, self.held)
+    }
 }
 
 /// The jobs of a store, followed from one look to the next. Cheap to clone.
@@ -192,7 +166,7 @@ impl JobList {
             .volumes
             .values()
             .flat_map(BTreeMap::values)
-            .map(|job| job.summary.view(&job.steps, job.held))
+            .map(Followed::view)
             .collect();
         jobs.sort_by(|a, b| b.id.cmp(&a.id));
         jobs
@@ -222,42 +196,78 @@ fn follow(known: &mut BTreeMap<PathBuf, Followed>, path: PathBuf) -> Result<(), 
     {
         return Ok(());
     }
-    let file = fs::File::open(&path).at("open", &path)?;
     let held = is_held(&path)?;
-    let mut reader = BufReader::new(file);
-    let mut line = String::new();
+    let mut reader = open(&path)?;
     let mut job = match known.remove(&path) {
         Some(job) if job.read <= size => job,
-        _ => {
-            let read = reader.read_line(&mut line).at("read", &path)? as u64;
-            // Not even its first line is whole: no step of it was begun.
-            let Ok(FirstLine::Begin(summary)) = serde_json::from_str(&line) else {
-                return Ok(());
-            };
-            Followed {
-                summary,
+        _ => match begin(&mut reader, &path) {
+            Ok(Some((header, read))) => Followed {
+                header,
                 steps: Steps::default(),
                 read,
                 held,
+            },
+            Ok(None) => return Ok(()),
+            Err(error @ VolumeError::Bad { .. }) => {
+                tracing::warn!(%error, "passed over");
+                return Ok(());
             }
-        }
+            Err(error) => return Err(error),
+        },
     };
-    reader.seek(SeekFrom::Start(job.read)).at("read", &path)?;
-    loop {
-        line.clear();
-        let read = reader.read_line(&mut line).at("read", &path)? as u64;
-        // A line that is cut says nothing yet.
-        if !line.ends_with('\n') {
-            break;
-        }
-        job.read += read;
-        if let Ok(event) = serde_json::from_str(&line) {
-            job.steps.note(event);
-        }
-    }
+    job.read = tell(&mut reader, job.read, &path, |event| job.steps.note(event))?;
     job.held = held;
     known.insert(path, job);
     Ok(())
+}
+
+fn open(path: &Path) -> Result<BufReader<fs::File>, VolumeError> {
+    Ok(BufReader::new(fs::File::open(path).at("open", path)?))
+}
+
+/// The first line, and where the second begins. `None`: it is not whole, so no step of the job was
+/// begun.
+fn begin<P: DeserializeOwned>(
+    reader: &mut BufReader<fs::File>,
+    path: &Path,
+) -> Result<Option<(Header<P>, u64)>, VolumeError> {
+    // Read as it comes: with a plan of many steps it is long.
+    let mut events = serde_json::Deserializer::from_reader(reader).into_iter::<Event<P>>();
+    match events.next() {
+        Some(Ok(Event::Begin(header))) => {
+            let newline = events.byte_offset() as u64;
+            Ok(Some((*header, newline + 1)))
+        }
+        Some(Err(error)) if error.is_io() => Err(std::io::Error::from(error)).at("read", path),
+        Some(Err(error)) if error.is_data() => Err(VolumeError::Bad {
+            path: path.to_owned(),
+            problem: format!("the job in it is damaged: {error}"),
+        }),
+        _ => Ok(None),
+    }
+}
+
+/// Tells each whole line from `at` on; where the next will begin.
+fn tell(
+    reader: &mut BufReader<fs::File>,
+    mut at: u64,
+    path: &Path,
+    mut note: impl FnMut(Event<IgnoredAny>),
+) -> Result<u64, VolumeError> {
+    reader.seek(SeekFrom::Start(at)).at("read", path)?;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line).at("read", path)?;
+        // A line that is cut says nothing yet.
+        if !line.ends_with(b"\n") {
+            return Ok(at);
+        }
+        at += read as u64;
+        if let Ok(event) = serde_json::from_slice(&line) {
+            note(event);
+        }
+    }
 }
 
 /// Whether a process holds the journal.
@@ -279,7 +289,10 @@ pub fn records(store: &Store) -> Vec<Record> {
             slot.volume.start(Lane::Bulk, |dir, pulse| {
                 let mut records = Vec::new();
                 for path in newest(&dir.own("journal"))? {
-                    records.extend(read(&path)?);
+                    match read(&path) {
+                        Ok(record) => records.extend(record),
+                        Err(error) => tracing::warn!(%error, "a journal is passed over"),
+                    }
                     pulse.beat();
                 }
                 Ok(records)
@@ -305,15 +318,31 @@ pub fn find(store: &Store, id: &str) -> Result<Record, StoreError> {
     record.ok_or_else(|| not_found(id))
 }
 
-/// Every line of a job's journal, oldest first.
-pub fn events(store: &Store, id: &str) -> Result<Vec<Event>, StoreError> {
+/// One job as the list shows it, without its plan.
+pub fn view(store: &Store, id: &str) -> Result<JobView, StoreError> {
     let (slot, path) = locate(store, id)?;
-    Ok(slot.volume.run(Lane::Bulk, move |_, _| {
-        let text = fs::read_to_string(&path).at("read", &path)?;
-        // A line that a crash cut says nothing yet.
-        let lines = text.lines().map(serde_json::from_str);
-        Ok(lines.filter_map(Result::ok).collect())
-    })?)
+    let mut known = slot.volume.run(Lane::Short, move |_, _| {
+        let mut known = BTreeMap::new();
+        follow(&mut known, path)?;
+        Ok(known)
+    })?;
+    let (_, job) = known.pop_first().ok_or_else(|| not_found(id))?;
+    Ok(job.view())
+}
+
+/// How a job began, and what its journal says since, oldest first.
+pub fn events(store: &Store, id: &str) -> Result<(Header, Vec<Event<IgnoredAny>>), StoreError> {
+    let (slot, path) = locate(store, id)?;
+    let events = slot.volume.run(Lane::Bulk, move |_, _| {
+        let mut reader = open(&path)?;
+        let Some((header, read)) = begin(&mut reader, &path)? else {
+            return Ok(None);
+        };
+        let mut events = Vec::new();
+        tell(&mut reader, read, &path, |event| events.push(event))?;
+        Ok(Some((header, events)))
+    })?;
+    events.ok_or_else(|| not_found(id))
 }
 
 fn not_found(id: &str) -> StoreError {
@@ -343,23 +372,16 @@ fn locate<'a>(store: &'a Store, id: &str) -> Result<(&'a Slot, PathBuf), StoreEr
     }
 }
 
-/// `None`: not even its first line is whole, so no step of it was begun.
 fn read(path: &Path) -> Result<Option<Record>, VolumeError> {
     let held = is_held(path)?;
-    let text = fs::read_to_string(path).at("read", path)?;
-    // A line that a crash cut is the last one and says nothing yet.
-    let mut events = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Event>(line).ok());
-    let Some(Event::Begin(header)) = events.next() else {
+    let mut reader = open(path)?;
+    let Some((header, read)) = begin(&mut reader, path)? else {
         return Ok(None);
     };
     let mut steps = Steps::default();
-    for event in events {
-        steps.note(event);
-    }
+    tell(&mut reader, read, path, |event| steps.note(event))?;
     Ok(Some(Record {
-        header: *header,
+        header,
         steps,
         held,
     }))

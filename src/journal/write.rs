@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::Write,
+    io::{self, BufWriter, Write},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -34,11 +34,17 @@ pub struct Journal {
 
 impl Journal {
     /// Begins a new journal.
-    pub fn begin(store: &Store, header: &Header) -> Result<Self, StoreError> {
+    pub fn begin(store: &Store, header: Header) -> Result<Self, StoreError> {
         let slot = first_writable(store)?;
         let path = slot.volume.path().join(journal_path(&header.id));
         let journal = Self::open(slot, path, header.id.clone(), true)?;
-        journal.append(line(&Event::Begin(Box::new(header.clone())))?)?;
+        // Written as it is made: a plan of many steps is long.
+        journal.append(move |file| {
+            let mut file = BufWriter::new(file);
+            serde_json::to_writer(&mut file, &Event::Begin(Box::new(header)))?;
+            file.write_all(b"\n")?;
+            file.flush()
+        })?;
         Ok(journal)
     }
 
@@ -112,7 +118,7 @@ impl Journal {
             let (number, outcome) = (*number, outcome.clone());
             lines.extend(line(&Event::Step { number, outcome })?);
         }
-        self.append(lines)
+        self.append(move |mut file| file.write_all(&lines))
     }
 
     /// Notes the end.
@@ -122,14 +128,18 @@ impl Journal {
 
     /// Notes that another process goes on with it.
     pub fn note(&self, event: &Event) -> Result<(), StoreError> {
-        self.append(line(event)?)
+        let line = line(event)?;
+        self.append(move |mut file| file.write_all(&line))
     }
 
-    fn append(&self, lines: Vec<u8>) -> Result<(), StoreError> {
+    fn append(
+        &self,
+        write: impl FnOnce(&File) -> io::Result<()> + Send + 'static,
+    ) -> Result<(), StoreError> {
         let (file, path) = (Arc::clone(&self.file), self.path.clone());
         self.volume.run(Lane::Short, move |_, _| {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.write_all(&lines).at("write the journal", &path)?;
+            let file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            write(&file).at("write the journal", &path)?;
             file.sync_data().at("sync the journal", &path)?;
             Ok::<(), VolumeError>(())
         })?;

@@ -1,6 +1,6 @@
 //! An artifact that lies outside its home comes home before anything else is done with it. Pure.
 
-use super::model::{Expected, SpaceNeed, Step};
+use super::{Expected, SpaceNeed, Step};
 use crate::survey::{ArtifactView, CopyState, CopyView, Survey};
 
 /// What bringing it home takes.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-use super::model::{Intent, Plan, Step, Summary};
+use super::{Intent, Plan, Step, Summary};
 
 /// Plans to mark a volume's directory, or another one in its place. `notes`: what is there, in
 /// words.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
 
-use super::model::{Intent, Kept, Plan, Step, Summary};
+use super::{Intent, Kept, Plan, Step, Summary};
 use crate::{
     backup::{BackupState, BackupView},
     store::{

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::model::{Forecast, Intent, Plan, SpaceNeed, Step, Summary};
+use super::{Forecast, Intent, Plan, SpaceNeed, Step, Summary};
 use crate::{
     store::placement::Homes,
     survey::{ArtifactView, CopyState, Survey, VersionView},

@@ -2,11 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    homecoming::Homecoming,
-    model::{Intent, Plan, Step, Summary},
-    restore_backup::expected,
-};
+use super::{Intent, Plan, Step, Summary, homecoming::Homecoming, restore_backup::expected};
 use crate::{
     survey::{CopyState, Survey},
     volume::ArtifactName,

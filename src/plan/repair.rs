@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::{
-    homecoming::Homecoming,
-    model::{Intent, Plan, Source, SpaceNeed, Step, Summary},
+    Intent, Plan, Source, SpaceNeed, Step, Summary, homecoming::Homecoming,
     restore_backup::expected,
 };
 use crate::{

@@ -3,8 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    homecoming::Homecoming,
-    model::{Expected, Intent, Plan, Source, SpaceNeed, Step, Summary},
+    Expected, Intent, Plan, Source, SpaceNeed, Step, Summary, homecoming::Homecoming,
     restore_backup::expected,
 };
 use crate::{

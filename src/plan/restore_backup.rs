@@ -9,8 +9,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::{
-    homecoming::Homecoming,
-    model::{Expected, Intent, Plan, RestoreMode, Source, SpaceNeed, Step, Summary},
+    Expected, Intent, Plan, RestoreMode, Source, SpaceNeed, Step, Summary, homecoming::Homecoming,
 };
 use crate::{
     backup::{BackupId, Entry},
@@ -145,10 +144,9 @@ pub fn expected(copy: &CopyView) -> Expected {
 
 impl Draft<'_> {
     fn source(&self, entry: &Entry) -> Source {
-        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
         Source::Backup {
             id: self.backup,
-            path: OsStr::from_bytes(entry.path.as_bytes()).into(),
+            path: entry.path.clone(),
         }
     }
 

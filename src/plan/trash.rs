@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::model::{Intent, Plan, Step, Summary};
+use super::{Intent, Plan, Step, Summary};
 use crate::volume::trash::TrashEntry;
 
 /// Plans to free the trash of jobs that began before `until` (of all jobs when `None`). `found` is

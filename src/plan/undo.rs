@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::{
-    model::{Expectations, Expected, Intent, Plan, Source, SpaceNeed, Step, Summary},
+    Expectations, Expected, Intent, Plan, Source, SpaceNeed, Step, Summary,
     restore_backup::expected,
 };
 use crate::{

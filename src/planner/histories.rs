@@ -92,7 +92,7 @@ fn facts_in_backup(
             id,
             source: Source::Backup {
                 id: *from,
-                path: path.under(std::path::Path::new("")),
+                path: path.clone(),
             },
             size: print.size,
             check: print.check,

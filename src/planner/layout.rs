@@ -11,7 +11,6 @@ use crate::{
         Config, Store, StoreError,
         config::{PartitionConfig, Placement},
         edit::{self, Edit},
-        grid::not_usable,
         layout,
         lease::{LeaseError, acquire::require_trust},
     },
@@ -184,7 +183,7 @@ fn require_fit_for_lease(store: &Store, volume: &str) -> Result<(), StoreError> 
         what: volume.to_owned(),
     })?;
     if !slot.is_writable() {
-        return Err(not_usable(slot));
+        return Err(slot.not_usable());
     }
     if store.config().store.control == volume {
         return Err(StoreError::Usage(format!(

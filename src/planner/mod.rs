@@ -194,11 +194,6 @@ pub fn undo(store: &Store, id: &str) -> Result<Plan, StoreError> {
             view.state.word()
         )));
     };
-    let plan: Plan = serde_json::from_value(plan.clone()).map_err(|error| {
-        StoreError::Failed(format!(
-            "the plan in the journal of {id} is damaged: {error}"
-        ))
-    })?;
     let done = || {
         let steps = record.steps.done.iter();
         steps.filter_map(|number| plan.steps.get(*number))

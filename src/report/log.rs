@@ -28,24 +28,22 @@ pub struct LogLine {
 
 /// What a job did, newest first.
 pub fn log(store: &Store, id: &str) -> Result<Vec<LogLine>, StoreError> {
-    let events = read::events(store, id)?;
-    let plan = events.iter().find_map(|event| match event {
-        Event::Begin(header) => header.plan.clone(),
-        _ => None,
-    });
-    let plan: Option<Plan> = plan.and_then(|plan| serde_json::from_value(plan).ok());
+    let (header, events) = read::events(store, id)?;
     let mut lines = Vec::new();
     for event in events.into_iter().rev() {
         let room = TOLD.saturating_sub(lines.len());
-        let told = of_event(event, plan.as_ref());
+        let told = of_event(event, header.plan.as_deref());
         lines.extend(told.into_iter().rev().take(room));
+    }
+    if lines.len() < TOLD {
+        lines.push(begun(&header));
     }
     Ok(lines)
 }
 
-fn of_event(event: Event, plan: Option<&Plan>) -> Vec<LogLine> {
+fn of_event<P>(event: Event<P>, plan: Option<&Plan>) -> Vec<LogLine> {
     match event {
-        Event::Begin(header) => vec![begun(&header)],
+        Event::Begin(_) => Vec::new(),
         Event::Resumed { actor, at } => vec![line(at, format!("resumed by {}", who(&actor)))],
         Event::Step { number, outcome } => {
             let what = plan.and_then(|plan| plan.steps.get(number));

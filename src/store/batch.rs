@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::grid::Slot;
+use super::slot::Slot;
 use crate::volume::{BatchSync, Dir, Durable, Lane, Pending, Pulse, VolumeError};
 
 /// The file systems of a batch that can be synced as a whole, by volume.

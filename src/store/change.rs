@@ -4,9 +4,10 @@
 use super::{
     commit::{Condition, Guard},
     error::StoreError,
-    grid::{Slot, Store, not_usable},
+    grid::Store,
     hold, lease,
     peek::{Peek, look_all, peek_all},
+    slot::Slot,
 };
 use crate::volume::{ArtifactName, Fingerprint, LockMode, Record, VersionId};
 
@@ -49,7 +50,7 @@ impl Store {
         };
         if counting < needed {
             if let [only] = replicas.as_slice() {
-                return Err(not_usable(only));
+                return Err(only.not_usable());
             }
             let missing = replicas
                 .iter()
@@ -188,7 +189,7 @@ impl Change<'_> {
             if let Some(first) = self.store.replicas(partition).next()
                 && !replicas.any(Slot::counts)
             {
-                return Err(not_usable(first));
+                return Err(first.not_usable());
             }
         }
         let elsewhere: Vec<&Slot> = self

@@ -14,9 +14,10 @@ use super::{
     batch::{self, Batches},
     change::{Change, NextRecord},
     error::StoreError,
-    grid::{Slot, Store},
+    grid::Store,
     lease,
     peek::Peek,
+    slot::Slot,
 };
 use crate::{
     maif::Digest,

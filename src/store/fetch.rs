@@ -14,10 +14,11 @@ use tempfile::NamedTempFile;
 
 use super::{
     error::StoreError,
-    grid::{Access, Slot, Store, not_usable},
+    grid::{Access, Store},
     hold,
     judge::{Condition, Facts, Judgement, Seen, judge},
     peek,
+    slot::Slot,
     state::{ArtifactState, CopyState, VolumeIndex},
 };
 use crate::{
@@ -174,7 +175,7 @@ impl Store {
                 let blocked = facts.iter().find(|f| f.seen == Seen::Unreachable);
                 let slot = blocked.and_then(|f| self.slots().get(usize::from(f.volume.0)));
                 if let Some(slot) = slot {
-                    return not_usable(slot);
+                    return slot.not_usable();
                 }
                 why.push("no volume answers".to_owned());
             }

@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    error::StoreError,
-    grid::{Slot, Store},
-};
+use super::{error::StoreError, grid::Store, slot::Slot};
 use crate::volume::{ArtifactName, At, Lock, LockMode, dir::OWN};
 
 /// `$MAIFDECK_LOCK_FDS`, set by `maifdeck lock` for what it runs: for each lock

@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::{
     edit::{self, Edit},
     error::StoreError,
-    grid::{Slot, Store},
+    grid::Store,
     hold,
+    slot::Slot,
     state::VolumeState,
     watermark,
 };
@@ -242,7 +243,7 @@ pub fn admit(store: &Store, label: &str, accept_older: bool) -> Result<(), Store
 pub fn probe(store: &Store, label: &str) -> Result<Probe, StoreError> {
     let slot = slot(store, label)?;
     if !slot.is_writable() {
-        return Err(super::grid::not_usable(slot));
+        return Err(slot.not_usable());
     }
     // The mark is rewritten: nobody else may do so meanwhile.
     let _held = hold::hold_jobs(store, &[slot])?;

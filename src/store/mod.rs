@@ -23,6 +23,7 @@ pub mod prepare;
 pub mod relocate;
 pub mod retention;
 pub mod setup;
+pub mod slot;
 pub mod state;
 pub mod transfer;
 pub mod units;
@@ -30,6 +31,7 @@ mod watermark;
 
 pub use config::{Config, ConfigError};
 pub use error::StoreError;
-pub use grid::{Access, Slot, Store};
+pub use grid::{Access, Store};
 pub use locate::{Environment, Located};
 pub use retention::Policy;
+pub use slot::Slot;

@@ -3,8 +3,8 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use super::{
-    grid::Slot,
     judge::{Condition, Facts, FileFacts, Seen},
+    slot::Slot,
     state::VolumeIndex,
 };
 use crate::{

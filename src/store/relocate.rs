@@ -8,9 +8,10 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{
     error::StoreError,
-    grid::{Slot, Store},
+    grid::Store,
     hold, lease,
     peek::{Peek, peek_all},
+    slot::Slot,
     state::{CopyState, Reason},
     transfer::{Becomes, Transfer, digest, read_back},
 };
@@ -178,7 +179,7 @@ impl Store {
             .iter()
             .find(|slot| is_away(slot) && !slot.is_writable())
         {
-            return Err(super::grid::not_usable(slot));
+            return Err(slot.not_usable());
         }
         let held = hold::hold_name(self, &slots, name, LockMode::Exclusive)?;
         let peeks = peek_all(&slots, name)

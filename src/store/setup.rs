@@ -3,16 +3,17 @@
 //! written: never over one that exists.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
-use super::{Config, StoreError, grid};
+use super::{Config, StoreError, layout, slot};
 use crate::{
     clock::SharedClock,
-    volume::{At, dir, identity::Identity},
+    volume::{At, Identity, Lane, Membership, Watermark, dir, identity},
 };
 
 /// What a new store shall be.
@@ -80,7 +81,7 @@ pub fn make(file: &Path, text: &str, clock: &SharedClock) -> Result<Made, StoreE
     }
     let base = file.parent().unwrap_or(Path::new("/"));
     let config = Config::parse(text, &file, base)?;
-    let store = grid::mark_all(&config, clock)?;
+    let store = mark_all(&config, clock)?;
     fs::create_dir_all(base).at("create", base)?;
     let staged = {
         let mut name = file.clone().into_os_string();
@@ -186,4 +187,62 @@ fn absolute(path: &Path) -> Result<String, StoreError> {
         ))
     })?;
     Ok(quote(text))
+}
+
+/// Marks every volume of a new store. Existing files stay as they are: adopting moves nothing.
+///
+/// Refuses a directory that carries a mark already; `init` of the same configuration after a
+/// crash goes on where it was, because marks of this run are recognised by the store's id.
+pub fn mark_all(config: &Config, clock: &SharedClock) -> Result<String, StoreError> {
+    let volumes = slot::volumes(config);
+    let mut places = BTreeMap::new();
+    for (_, volume) in &volumes {
+        fs::create_dir_all(volume.path()).at("create", volume.path())?;
+        let marks = volume.run(Lane::Short, |dir, _| slot::read_identity(dir))?;
+        if let Some(identity) = marks.identity {
+            return Err(StoreError::Usage(format!(
+                "{} is already volume {} of the store {}; use its configuration",
+                volume.path().display(),
+                identity.label,
+                identity.store_name
+            )));
+        }
+        if let Some(other) = places.insert(marks.place, volume.label().clone()) {
+            return Err(StoreError::Usage(format!(
+                "{} and {other} are one directory: {}",
+                volume.label(),
+                volume.path().display()
+            )));
+        }
+    }
+    let store = identity::new_id()?;
+    let ids: Vec<String> = config
+        .partition
+        .iter()
+        .map(|_| identity::new_id())
+        .collect::<Result<_, _>>()?;
+    let layout = layout::of(config, 1, &ids);
+    let labels = volumes.iter().map(|(_, v)| (v.label().to_string(), 1));
+    let watermark = Watermark {
+        number: 1,
+        at: clock.now().timestamp(),
+        others: labels.collect(),
+    };
+    for (_, volume) in &volumes {
+        let identity = Identity {
+            schema: 1,
+            store: store.clone(),
+            store_name: config.store.name.clone(),
+            label: volume.label().to_string(),
+            instance: identity::new_id()?,
+            state: Membership::Active,
+            marked_at: identity::stamp(clock.now()),
+            mount_point: false,
+            watermark: watermark.clone(),
+            layout: layout.clone(),
+            probe: None,
+        };
+        volume.run(Lane::Short, move |dir, _| identity.mark(dir))?;
+    }
+    Ok(store)
 }

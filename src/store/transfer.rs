@@ -8,8 +8,9 @@ use sha2::{Digest as _, Sha256};
 use super::{
     batch::{self, Batches},
     error::StoreError,
-    grid::{Slot, Store},
+    grid::Store,
     lease,
+    slot::Slot,
 };
 use crate::{
     maif::Digest,

@@ -17,11 +17,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    grid::{Slot, Store},
-    mark::rewriting,
-    state::VolumeState,
-};
+use super::{grid::Store, mark::rewriting, slot::Slot, state::VolumeState};
 use crate::volume::{Identity, Lane, LockMode, Membership, Pending, Watermark, dir::OWN};
 
 /// How old the number may be when a single change begins.

@@ -22,7 +22,7 @@ use maifdeck::{
     store::{
         Access, Config, Store,
         commit::{Condition, PutRequest},
-        grid,
+        setup,
     },
     volume::ArtifactName,
 };
@@ -54,7 +54,7 @@ impl Grounds {
         let mut config = Config::parse(&text, &file, directory.path()).unwrap();
         config.file = Some(file);
         let clock = ManualClock::at(Utc.with_ymd_and_hms(2026, 3, 11, 9, 15, 0).unwrap());
-        grid::mark_all(&config, &clock.shared()).unwrap();
+        setup::mark_all(&config, &clock.shared()).unwrap();
         let store = Store::open(Arc::new(config), clock.shared(), Access::Write);
         Self {
             directory,

@@ -9,7 +9,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use maifdeck::{
-    backup::{BackupId, BackupState, BackupView, Verified},
+    backup::{BackupId, BackupState, BackupView, RelPath, Verified},
     console::backend::{
         ApplyError, Backend, Compared, EntryId, HeldArtifact, HistoryEntry, InspectedBlock,
         InspectedEntry, Inspection, JobOutcome, JobRequest, PlanError, RunningJob, StoreInfo,
@@ -1236,7 +1236,7 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                 },
                 StateId::Backup(id) => Source::Backup {
                     id: *id,
-                    path: PathBuf::from("p1/x.maif"),
+                    path: RelPath::parse(b"p1/x.maif").unwrap(),
                 },
             },
             size: 812_000,
@@ -1254,7 +1254,7 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                     name: a.name.clone(),
                     source: Source::Backup {
                         id: *backup,
-                        path: PathBuf::from("p1/x.maif"),
+                        path: RelPath::parse(b"p1/x.maif").unwrap(),
                     },
                     size: 700_000,
                     check: digest(5),

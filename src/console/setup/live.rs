@@ -11,7 +11,7 @@ use crate::{
     console::{Backend, live::Live},
     demo::{self, Demo},
     store::{
-        Access, Config, Environment, Store, StoreError, config, grid,
+        Access, Config, Environment, Store, StoreError, config,
         setup::{self, Draft, Place},
     },
     volume::At,
@@ -132,7 +132,7 @@ impl Founder for LiveFounder {
             .embedded_data()
             .ok_or("neither HOME nor XDG_DATA_HOME is set")?;
         let config = Config::embedded(&data);
-        grid::mark_all(&config, &self.clock).map_err(|error| words(&error))?;
+        setup::mark_all(&config, &self.clock).map_err(|error| words(&error))?;
         Ok(self.open(config, "the embedded default".to_owned()))
     }
 }

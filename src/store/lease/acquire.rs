@@ -13,10 +13,7 @@ use super::{
     model::{self, Beat, Epoch, Standing, Watch},
 };
 use crate::{
-    store::{
-        error::StoreError,
-        grid::{Slot, Store, not_usable},
-    },
+    store::{error::StoreError, grid::Store, slot::Slot},
     volume::{Identity, Lane, LockMode, Volume, fault, holders, mount},
 };
 
@@ -69,7 +66,7 @@ pub fn control(store: &Store) -> Result<&Slot, StoreError> {
     if slot.state.is_readable() {
         Ok(slot)
     } else {
-        Err(not_usable(slot))
+        Err(slot.not_usable())
     }
 }
 
@@ -106,7 +103,7 @@ pub fn acquire(
 ) -> Result<Tenure, StoreError> {
     let slot = control(store)?;
     if !slot.is_writable() {
-        return Err(not_usable(slot));
+        return Err(slot.not_usable());
     }
     require_trust(slot)?;
     let control = &slot.volume;

@@ -18,10 +18,7 @@ use super::{
     model::{self, Epoch, Watch},
 };
 use crate::{
-    store::{
-        error::StoreError,
-        grid::{Slot, Store},
-    },
+    store::{error::StoreError, grid::Store, slot::Slot},
     volume::{Lane, LockMode, Volume, fault},
 };
 
