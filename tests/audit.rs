@@ -19,8 +19,7 @@ fn audit(f: &Fixture, more: &[&str]) -> Vec<Value> {
 #[test]
 fn single_changes_and_jobs_are_told_with_who_what_when_and_how_it_ended() {
     let f = Fixture::empty();
-    f.run(&["init", "--leases", "--partition", "p1=a,b,c"])
-        .exits(0);
+    f.init(&["--leases", "--partition", "p1=a,b,c"]);
     f.command(&["put", "doc", "--text", "one"])
         .env("USER", "ada")
         .env("MAIFDECK_HOST", "ops-1")
@@ -85,8 +84,7 @@ fn the_log_of_a_job_tells_who_what_and_how_it_ended() {
         store::{Access, Config, Store},
     };
     let f = Fixture::empty();
-    f.run(&["init", "--leases", "--partition", "p1=a,b,c"])
-        .exits(0);
+    f.init(&["--leases", "--partition", "p1=a,b,c"]);
     f.configure("leader", "ttl = \"500ms\"");
     for name in ["one", "two"] {
         f.run(&["put", name, "--text", "x"]).exits(0);

@@ -74,7 +74,7 @@ fn sha256sum_checks_a_backup_whatever_the_names_and_init_adopts_a_copy_of_it() {
     // A copy of the tree is a store: for us, and file for file for the sketches.
     let g = Fixture::empty();
     cp_a(&root, &g.path("adopted"));
-    g.run(&["init", "--partition", "p1=adopted"]).exits(0);
+    g.init(&["--partition", "p1=adopted"]);
     let listed = g.run(&["ls", "--json"]).exits(0).json();
     assert_eq!(
         listed["artifacts"].as_array().unwrap().len(),

@@ -16,13 +16,11 @@ use support::Fixture;
 /// One partition, three replicas, a repair to be done, and leases.
 fn leased(ttl: &str) -> Fixture {
     let f = Fixture::empty();
-    f.run(&["init", "--leases", "--partition", "p1=a,b,c"])
-        .exits(0);
+    f.init(&["--leases", "--partition", "p1=a,b,c"]);
     f.configure(
         "leader",
         &format!("ttl = \"{ttl}\"\nbarrier_timeout = \"300ms\""),
     );
-    f.configure("store", "warn_fill = 100\nmax_fill = 100");
     let path = f.path("maifdeck.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text + "\n[console]\nrefresh = \"300ms\"\n").unwrap();

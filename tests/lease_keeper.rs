@@ -24,7 +24,7 @@ use support::Fixture;
 
 fn leased() -> Fixture {
     let f = Fixture::empty();
-    f.run(&["init", "--leases", "--partition", "p1=a"]).exits(0);
+    f.init(&["--leases", "--partition", "p1=a"]);
     f.configure("leader", "ttl = \"1s\"");
     f
 }
@@ -126,8 +126,7 @@ fn a_job_that_rests_gives_its_locks_back_and_goes_on_under_them() {
         volume::Level,
     };
     let f = Fixture::empty();
-    f.run(&["init", "--leases", "--partition", "p1=a,b,c"])
-        .exits(0);
+    f.init(&["--leases", "--partition", "p1=a,b,c"]);
     f.configure("store", "lock_timeout = \"200ms\"");
     f.run(&["put", "doc", "--text", "x"]).exits(0);
     std::fs::remove_file(f.path("b/doc.maif")).unwrap();

@@ -27,8 +27,7 @@ const VOLUMES: [&str; 3] = ["p1.1", "p1.2", "p1.3"];
 
 fn leased() -> Fixture {
     let f = Fixture::empty();
-    f.run(&["init", "--leases", "--partition", "p1=a,b,c"])
-        .exits(0);
+    f.init(&["--leases", "--partition", "p1=a,b,c"]);
     f.run(&["put", "doc", "--text", "x"]).exits(0);
     f
 }

@@ -19,7 +19,7 @@ fn name(n: usize) -> String {
 /// Partitions × 2 replicas, each artifact with a history, one removed.
 fn store(partitions: usize, placement: &str) -> Fixture {
     let f = Fixture::empty();
-    let mut arguments = vec!["init".to_owned()];
+    let mut arguments = Vec::new();
     for p in 1..=partitions {
         let at = |disk: &str| f.path(&format!("{disk}/p{p}")).display().to_string();
         arguments.push("--partition".to_owned());
@@ -27,8 +27,7 @@ fn store(partitions: usize, placement: &str) -> Fixture {
     }
     arguments.extend(["--placement".to_owned(), placement.to_owned()]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    f.run(&arguments).exits(0);
-    f.configure("store", "warn_fill = 100\nmax_fill = 100");
+    f.init(&arguments);
     for n in 0..NAMES {
         f.run(&["put", &name(n), "--text", &format!("{n} first")])
             .exits(0);

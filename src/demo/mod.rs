@@ -35,6 +35,17 @@ const GRID: (usize, usize) = (4, 3);
 /// Threads that save: what they wait for is the disk.
 const SAVERS: usize = 8;
 
+/// What its configuration begins with. How full the host's disk is is none of the planted faults,
+/// and mending them shall work there all the same.
+const CONFIGURATION: &str = r#"# A playground made by `maifdeck demo`.
+
+[store]
+name = "demo"
+volume_timeout = "2s"
+warn_fill = 100
+max_fill = 100
+"#;
+
 /// What to build.
 #[derive(Debug, Clone)]
 pub struct Demo {
@@ -109,7 +120,7 @@ fn configuration(directory: &Path) -> Result<String, StoreError> {
                 StoreError::Usage("a playground needs a directory whose name is UTF-8".to_owned())
             })
     };
-    let mut text = "# A playground made by `maifdeck demo`.\n\n[store]\nname = \"demo\"\nvolume_timeout = \"2s\"\n".to_owned();
+    let mut text = CONFIGURATION.to_owned();
     for partition in 1..=GRID.0 {
         let replicas: Vec<String> = (b'a'..)
             .take(GRID.1)

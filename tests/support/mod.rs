@@ -11,11 +11,19 @@ use std::{
 use serde_json::Value;
 
 /// How a run of the binary ended.
-#[derive(Debug)]
 pub struct Run {
     pub code: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: String,
+}
+
+/// For the message of a test that failed: what was printed, as text.
+impl std::fmt::Debug for Run {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { code, stderr, .. } = self;
+        let stdout = self.text();
+        write!(out, "exit {code:?}\n── stdout\n{stdout}\n── stderr\n{stderr}")
+    }
 }
 
 impl Run {
@@ -61,11 +69,7 @@ impl Fixture {
     /// A grid marked by `init`: volumes are `<disk>/<partition>`, disks a, b, c …
     pub fn grid(partitions: usize, replicas: usize) -> Self {
         let fixture = Self::empty();
-        let mut arguments = vec![
-            "init".to_owned(),
-            "--backups".to_owned(),
-            "backups".to_owned(),
-        ];
+        let mut arguments = vec!["--backups".to_owned(), "backups".to_owned()];
         for p in 1..=partitions {
             let directories: Vec<String> = (b'a'..)
                 .take(replicas)
@@ -75,10 +79,16 @@ impl Fixture {
             arguments.push(format!("p{p}={}", directories.join(",")));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        fixture.run(&arguments).exits(0);
-        // How full the machine is that runs the tests is no finding of theirs.
-        fixture.configure("store", "warn_fill = 100\nmax_fill = 100");
+        fixture.init(&arguments);
         fixture
+    }
+
+    /// `init`. How full the machine is that runs the tests is no finding of theirs.
+    #[track_caller]
+    pub fn init(&self, arguments: &[&str]) {
+        let arguments: Vec<&str> = [&["init"], arguments].concat();
+        self.run(&arguments).exits(0);
+        self.configure("store", "warn_fill = 100\nmax_fill = 100");
     }
 
     pub fn path(&self, below: &str) -> PathBuf {

@@ -98,10 +98,12 @@ pub(super) fn fill(survey: &Survey, warn: u8, findings: &mut Vec<Finding>) {
         let Some(space) = volume.space.filter(|s| s.total > 0 && s.free > 0) else {
             continue;
         };
-        let used = 100 - u128::from(space.free) * 100 / u128::from(space.total);
-        if used < u128::from(warn) {
+        // Compared in hundredths of bytes: a limit of 100 % is never passed.
+        let used = u128::from(space.total.saturating_sub(space.free)) * 100;
+        if used <= u128::from(warn) * u128::from(space.total) {
             continue;
         }
+        let used = used / u128::from(space.total);
         // What can be freed, largest first.
         let mut kinds = [
             (volume.trash_bytes, "trash", "maifdeck trash empty"),
