@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Intent, Plan, Source, SpaceNeed, Step, Summary, homecoming::Homecoming,
+    Expected, Intent, Plan, Source, SpaceNeed, Step, Summary, homecoming::Homecoming,
     restore_backup::expected,
 };
 use crate::{
@@ -150,11 +150,11 @@ impl<'a> Draft<'a> {
                 .prefer
                 .and_then(on)
                 .filter(|copy| copy.state != CopyState::Corrupt),
-            (ArtifactState::Lost, Some(NewestIntact::Copy { volume }))
-                if self.choice.accept_older =>
-            {
-                at(*volume)
-            }
+            // Also while a volume that may hold it is away: the operator says so.
+            (
+                ArtifactState::Lost | ArtifactState::Unreachable,
+                Some(NewestIntact::Copy { volume }),
+            ) if self.choice.accept_older => at(*volume),
             _ => {
                 let reference = artifact.reference.as_ref()?;
                 let outside = matches!(reference.reason, Reason::WrittenOutside { .. });
@@ -265,9 +265,7 @@ impl<'a> Draft<'a> {
                 self.summary.archives += 1;
             }
         }
-        let expect = home()
-            .map(|copy| (self.survey.label(copy.volume).to_owned(), expected(copy)))
-            .collect();
+        let expect = home().map(|copy| self.decided(copy)).collect();
         self.steps.push(Step::Put {
             name: artifact.name.clone(),
             source: Source::Copy {
@@ -322,13 +320,20 @@ impl<'a> Draft<'a> {
                 expect: artifact
                     .copies
                     .iter()
-                    .map(|copy| {
-                        let label = self.survey.label(copy.volume).to_owned();
-                        (label, expected(copy))
-                    })
+                    .map(|copy| self.decided(copy))
                     .collect(),
             });
         }
+    }
+
+    /// What a step expects of a copy that took part in deciding which one is right. A volume that
+    /// could not be seen may come back with a newer one: then the plan was made without it.
+    fn decided(&self, copy: &CopyView) -> (String, Expected) {
+        let expect = match copy.state {
+            CopyState::Unreachable => Expected::Unseen,
+            _ => expected(copy),
+        };
+        (self.survey.label(copy.volume).to_owned(), expect)
     }
 
     /// How many of an artifact's replicas can be read.
@@ -379,6 +384,14 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// The volumes of its home that cannot be read.
+fn unreachable(survey: &Survey, artifact: &ArtifactView) -> String {
+    let copies = artifact.copies.iter();
+    let away = copies.filter(|copy| copy.state == CopyState::Unreachable);
+    let labels: Vec<&str> = away.map(|copy| survey.label(copy.volume)).collect();
+    labels.join(", ")
+}
+
 /// Why a repair leaves an artifact as it is, and what would bring it back.
 fn cannot_repair(survey: &Survey, artifact: &ArtifactView) -> String {
     let name = &artifact.name;
@@ -396,6 +409,16 @@ fn cannot_repair(survey: &Survey, artifact: &ArtifactView) -> String {
         (ArtifactState::Lost, Some(NewestIntact::Backup { id })) => {
             format!("{name} is lost: maifdeck backup restore {id} {name}")
         }
+        (ArtifactState::Unreachable, Some(NewestIntact::Copy { volume })) => format!(
+            "{name} is unreachable: {} may hold its newest generation; bring the volume back, or the \
+             older copy on {} comes back with --accept-older",
+            unreachable(survey, artifact),
+            survey.label(*volume)
+        ),
+        (ArtifactState::Unreachable, _) => format!(
+            "{name} is unreachable: {} may hold it; bring the volume back",
+            unreachable(survey, artifact)
+        ),
         (state, _) => format!("{name} is {}: nothing to repair it from", state.word()),
     }
 }
