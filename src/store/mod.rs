@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod batch;
 pub mod cache;
+pub mod candidate;
 mod change;
 pub mod commit;
 pub mod config;
