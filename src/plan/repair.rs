@@ -10,6 +10,7 @@ use super::{
     restore_backup::expected,
 };
 use crate::{
+    report::plural,
     survey::{
         ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, Reason, RottenVersion,
         Survey, VolumeState,
@@ -50,10 +51,15 @@ pub fn repair(survey: &Survey, store: &str, choice: &Choice<'_>, now: DateTime<U
         }
     }
     for (label, copies) in &draft.out_of_reach {
-        draft.summary.skipped.push(match copies {
-            1 => format!("1 copy on {label}: the volume cannot be used"),
-            n => format!("{n} copies on {label}: the volume cannot be used"),
-        });
+        let volume = survey
+            .volumes
+            .iter()
+            .find(|volume| *volume.label == **label);
+        draft.summary.skipped.push(format!(
+            "{} on {label}: the volume cannot be used, it is {}",
+            plural(*copies, "copy", "copies"),
+            volume.map_or("away", |volume| volume.state.word())
+        ));
     }
     draft.mend();
     draft.admit();
@@ -256,6 +262,7 @@ impl<'a> Draft<'a> {
         };
         for copy in home() {
             if !self.is_writable(copy) {
+                self.leave(copy);
                 continue;
             }
             self.need(copy, size);
@@ -282,7 +289,6 @@ impl<'a> Draft<'a> {
             return;
         };
         for copy in &artifact.copies {
-            let label = self.survey.label(copy.volume).to_owned();
             match copy.state {
                 CopyState::Missing | CopyState::Stale | CopyState::Corrupt
                     if self.is_writable(copy) =>
@@ -295,15 +301,29 @@ impl<'a> Draft<'a> {
                     self.steps.push(Step::Copy {
                         name: artifact.name.clone(),
                         from: self.survey.label(source.volume).to_owned(),
-                        to: label,
+                        to: self.survey.label(copy.volume).to_owned(),
                         size,
                         check,
                         expect: expected(copy),
                     });
                 }
-                CopyState::Unreachable => *self.out_of_reach.entry(label).or_default() += 1,
-                _ => {}
+                _ => self.leave(copy),
             }
+        }
+    }
+
+    /// Counts a copy that is left as it is because its volume cannot be written.
+    fn leave(&mut self, copy: &CopyView) {
+        let Some(volume) = self.survey.volume(copy.volume) else {
+            return;
+        };
+        let wanted = self.choice.volume.is_none_or(|only| only == &*volume.label);
+        let writable = matches!(volume.state, VolumeState::Ok | VolumeState::Joining);
+        if wanted && !writable && copy.state != CopyState::Ok {
+            *self
+                .out_of_reach
+                .entry(volume.label.to_string())
+                .or_default() += 1;
         }
     }
 
@@ -313,6 +333,9 @@ impl<'a> Draft<'a> {
             .copies
             .iter()
             .any(|copy| copy.size.is_some() && self.is_writable(copy));
+        for copy in artifact.copies.iter().filter(|copy| copy.size.is_some()) {
+            self.leave(copy);
+        }
         if behind {
             self.summary.removes += 1;
             self.steps.push(Step::Remove {

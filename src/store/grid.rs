@@ -193,17 +193,27 @@ impl Store {
 
     /// Refuses when the layout was changed since the store was opened. Under `store.lock`, which a
     /// change of the layout holds exclusively, what it says stays true until the lock is given back.
-    pub(super) fn require_layout_of(&self, slot: &Slot) -> Result<(), StoreError> {
-        let found = slot.volume.run(Lane::Short, |dir, _| Identity::read(dir))?;
-        let number = found.map_or(u64::MAX, |found| found.layout.number);
-        if number <= self.newest_layout {
-            return Ok(());
+    /// A volume that the change did not reach has the old one: one that has the new one tells.
+    pub(super) fn require_layout_of(&self, slots: &[&Slot]) -> Result<(), StoreError> {
+        let pending: Vec<_> = slots
+            .iter()
+            .map(|slot| slot.volume.start(Lane::Short, |dir, _| Identity::read(dir)))
+            .collect();
+        for (slot, pending) in slots.iter().zip(pending) {
+            // One that has gone since fails to be written, with the words for it.
+            let Ok(Some(found)) = pending.wait() else {
+                continue;
+            };
+            let number = found.layout.number;
+            if number > self.newest_layout {
+                return Err(StoreError::LayoutDiffers(format!(
+                    "{} has number {number} by now, this process began with {}",
+                    slot.label(),
+                    self.newest_layout
+                )));
+            }
         }
-        Err(StoreError::LayoutDiffers(format!(
-            "{} has number {number} by now, this process began with {}",
-            slot.label(),
-            self.newest_layout
-        )))
+        Ok(())
     }
 
     /// How many replicas of a partition can be counted on now, and how many it takes to know every

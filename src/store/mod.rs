@@ -22,6 +22,7 @@ pub mod peek;
 pub mod placement;
 pub mod prepare;
 pub mod relocate;
+mod removal;
 pub mod retention;
 pub mod setup;
 pub mod slot;
