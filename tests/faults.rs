@@ -120,7 +120,8 @@ fn is_proper(what: &str, run: &Run) -> bool {
     }
 }
 
-/// Runs `command` once for each point, kind of fault and passage (the first and the last).
+/// Runs `command` once for each point and kind of fault, at its first or its last passage; killed at
+/// both.
 fn disturb(
     template: &Fixture,
     command: &[&str],
@@ -135,8 +136,12 @@ fn disturb(
         );
     }
     for (point, passed) in &points {
-        for what in ["kill", "eio", "enospc"] {
-            for passage in std::collections::BTreeSet::from([1, *passed]) {
+        for (what, passages) in [
+            ("kill", vec![1, *passed]),
+            ("eio", vec![*passed]),
+            ("enospc", vec![1]),
+        ] {
+            for passage in std::collections::BTreeSet::from_iter(passages) {
                 let fault = format!("{point}={what}@{passage}");
                 let f = copy_of(template);
                 let run = f.command(command).env("MAIFDECK_FAULT", &fault).output();

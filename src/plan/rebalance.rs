@@ -114,11 +114,15 @@ impl Draft<'_> {
             return;
         }
         let misplaced = |copy: &&crate::survey::CopyView| copy.state == CopyState::Misplaced;
-        let place = artifact
-            .copies
-            .iter()
-            .find(misplaced)
-            .and_then(|copy| self.survey.volume(copy.volume))
+        // A move that was cut off may have left a history behind that no copy tells of.
+        let stray = history.iter().find_map(|version| version.stray);
+        let copies = artifact.copies.iter();
+        let place = copies
+            .filter(misplaced)
+            .map(|copy| copy.volume)
+            .chain(stray)
+            .next()
+            .and_then(|volume| self.survey.volume(volume))
             .map_or(artifact.home, |volume| volume.partition);
         let lies = usize::from(place);
         let goes = self.next.homes.of(&artifact.name);
@@ -148,7 +152,8 @@ impl Draft<'_> {
                 *count += u64::from(!artifact.removed);
             }
         };
-        if from == to && !artifact.copies.iter().any(|copy| misplaced(&copy)) {
+        let is_whole = stray.is_none() && !artifact.copies.iter().any(|copy| misplaced(&copy));
+        if from == to && is_whole {
             self.summary.same += 1;
             stays(self);
             return;

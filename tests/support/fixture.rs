@@ -485,6 +485,8 @@ fn survey(shape: Shape) -> Survey {
                     written: at.timestamp(),
                     volume: VolumeIndex(row as u16 % 4 * 3),
                     volumes: 3,
+                    at_home: 3,
+                    stray: None,
                 });
             }
         }
