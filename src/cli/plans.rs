@@ -347,7 +347,7 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
             }
             Ok(Exit::DONE)
         }
-        Some(JobsCommand::Resume { id }) => {
+        Some(JobsCommand::Resume { id, .. }) => {
             let job = progress::shown(context, |task| apply::resume(&store, id)?.run(task))?;
             Ok(report_job(context, &job))
         }

@@ -9,7 +9,7 @@ pub mod layout;
 use std::path::PathBuf;
 
 pub use backups::{backup_diff, backups, outside, pin, prune, say_what_keeps};
-pub use histories::{moment, pick, prune_versions, read_state, restore, restore_state};
+pub use histories::{fetch, moment, pick, prune_versions, read_state, restore, restore_state};
 pub use intent::of;
 
 use crate::{
