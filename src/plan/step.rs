@@ -20,6 +20,8 @@ pub enum Expected {
     File { size: u64, check: Digest },
     /// Anything: the volume could not be seen, or the step does not depend on it.
     Anything,
+    /// The volume could not be seen, and what it holds would have decided: it still must not answer.
+    Unseen,
 }
 
 /// Expected copies, by the label of their volume.

@@ -326,7 +326,7 @@ fn before_of(expect: &Expectations) -> Result<Option<Fingerprint>, &'static str>
                 size: *size,
                 check: *check,
             }),
-            Expected::Absent | Expected::Anything => None,
+            Expected::Absent | Expected::Anything | Expected::Unseen => None,
         })
         .collect();
     found.sort_unstable();

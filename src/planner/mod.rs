@@ -21,11 +21,7 @@ use crate::{
     },
     progress::Task,
     report,
-    store::{
-        Store, StoreError,
-        config::BackupConfig,
-        mark::{self, Candidate},
-    },
+    store::{Store, StoreError, candidate::Candidate, config::BackupConfig, mark},
     survey::{self, Scope, StateId, Survey},
     volume::{ArtifactName, Dir, Lane, Level, Pulse, VersionId, VersionKind, trash::TrashEntry},
 };
@@ -336,14 +332,7 @@ pub fn mark(
     if !replace {
         mark::require_unmarked(store, volume)?;
     }
-    if let Some(why) = &candidate.refused {
-        return Err(StoreError::NotUsable {
-            label: volume.to_owned(),
-            path: candidate.path.display().to_string(),
-            state: "not marked",
-            reason: why.clone(),
-        });
-    }
+    candidate.require()?;
     let id = store.id().unwrap_or_default();
     let now = store.clock().now();
     let notes = report::candidate(&candidate);

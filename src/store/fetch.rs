@@ -185,10 +185,19 @@ impl Store {
             ArtifactState::Unreachable => {
                 let blocked = facts.iter().find(|f| f.seen == Seen::Unreachable);
                 let slot = blocked.and_then(|f| self.slots().get(usize::from(f.volume.0)));
-                if let Some(slot) = slot {
-                    return slot.not_usable();
+                match slot {
+                    // Its newest generation is damaged where it could be read.
+                    Some(slot) if facts.iter().any(|f| matches!(f.seen, Seen::File(_))) => {
+                        let reason = slot.reason.as_deref().unwrap_or_default();
+                        why.push(format!(
+                            "{}, which may hold one, is {}: {reason}",
+                            slot.label(),
+                            slot.state.word()
+                        ));
+                    }
+                    Some(slot) => return slot.not_usable(),
+                    None => why.push("no volume answers".to_owned()),
                 }
-                why.push("no volume answers".to_owned());
             }
             _ if why.is_empty() => why.push("none of its newest generation is whole".to_owned()),
             _ => {}
