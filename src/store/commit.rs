@@ -88,25 +88,30 @@ impl Store {
     /// Makes a new current copy, durable file by file.
     pub fn put(&self, write: PutRequest<'_>) -> Result<Committed, StoreError> {
         let name = write.name.clone();
-        let result = self
+        let (epoch, result) = self
             .put_each(vec![write], Durable::Now)
             .pop()
-            .unwrap_or_else(|| Err(StoreError::Failed(format!("{name} was not written"))));
-        audit::note(self, "put", &name, &result);
+            .unwrap_or_else(|| {
+                let error = StoreError::Failed(format!("{name} was not written"));
+                (None, Err(error))
+            });
+        audit::note(self, "put", &name, epoch, &result);
         result
     }
 
     /// Makes many new current copies, durable together; an answer each, in the same order. Their
     /// locks are held together, so batches are small.
     pub fn put_all(&self, writes: Vec<PutRequest<'_>>) -> Vec<Result<Committed, StoreError>> {
-        self.put_each(writes, Durable::WithBatch)
+        let done = self.put_each(writes, Durable::WithBatch).into_iter();
+        done.map(|(_, result)| result).collect()
     }
 
+    /// Each with the lease that it was tried under.
     fn put_each(
         &self,
         writes: Vec<PutRequest<'_>>,
         durable: Durable,
-    ) -> Vec<Result<Committed, StoreError>> {
+    ) -> Vec<(Option<lease::Epoch>, Result<Committed, StoreError>)> {
         let mut puts: Vec<Result<Put<'_>, StoreError>> = writes
             .into_iter()
             .map(|write| {
@@ -122,6 +127,8 @@ impl Store {
                 })
             })
             .collect();
+        let epoch = |put: &Result<Put<'_>, StoreError>| put.as_ref().ok()?.change.lead.epoch();
+        let epochs: Vec<_> = puts.iter().map(epoch).collect();
         let batches = match durable {
             Durable::Now => Batches::default(),
             Durable::WithBatch => Batches::open(slots_of(&puts).into_iter()),
@@ -133,28 +140,29 @@ impl Store {
         archive(&mut puts, durable);
         refuse_without_quorum(&mut puts);
         publish(&mut puts);
-        puts.into_iter()
-            .map(|put| {
-                let put = put?;
-                let results = put
-                    .copies
-                    .into_iter()
-                    .map(|copy| copy.map(|copy| copy.archived))
-                    .collect();
-                put.change.conclude(results, put.record.generation)
-            })
-            .collect()
+        let done = puts.into_iter().map(|put| {
+            let put = put?;
+            let results = put
+                .copies
+                .into_iter()
+                .map(|copy| copy.map(|copy| copy.archived))
+                .collect();
+            put.change.conclude(results, put.record.generation)
+        });
+        epochs.into_iter().zip(done).collect()
     }
 
     /// Archives the current copy and marks the artifact removed.
     pub fn remove(&self, name: &ArtifactName, guard: Guard<'_>) -> Result<Committed, StoreError> {
-        let result = self.remove_all(name, guard);
-        audit::note(self, "remove", name, &result);
+        let begun = self.begin(name, guard);
+        let epoch = begun.as_ref().ok().and_then(|change| change.lead.epoch());
+        let result = begun.and_then(|change| self.remove_all(&change));
+        audit::note(self, "remove", name, epoch, &result);
         result
     }
 
-    fn remove_all(&self, name: &ArtifactName, guard: Guard<'_>) -> Result<Committed, StoreError> {
-        let change = self.begin(name, guard)?;
+    fn remove_all(&self, change: &Change<'_>) -> Result<Committed, StoreError> {
+        let name = change.name;
         if !change.exists() {
             return Err(StoreError::NotFound {
                 kind: "artifact",

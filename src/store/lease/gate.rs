@@ -69,6 +69,19 @@ impl Store {
         self.lead_in_change()
     }
 
+    /// [`Store::lead`] that waits no longer than this.
+    pub fn lead_until(&self, until: Instant) -> Result<Lead, StoreError> {
+        if !self.config().leader.enabled {
+            return Ok(Lead::default());
+        }
+        let patience = Patience {
+            until,
+            ..Patience::of_a_write(self)
+        };
+        self.take_lease(Purpose::Write, patience, &mut Watch::default())
+            .map(Lead::of)
+    }
+
     /// [`Store::lead`] while the layout is being changed, or was left half changed.
     pub fn lead_in_change(&self) -> Result<Lead, StoreError> {
         if !self.config().leader.enabled {
