@@ -433,7 +433,7 @@ pub fn lock(context: &Context<'_>, lock: &Lock) -> Result<u8, StoreError> {
         .inheritable(&name)
         .map_err(|error| StoreError::Failed(format!("cannot hand the lock on: {error}")))?;
     let mut environment = vec![(hold::INHERITED, descriptors)];
-    environment.extend(lead.lend(&store).map(|lent| (lease::gate::LENT, lent)));
+    environment.extend(lead.lend(&store)?.map(|lent| (lease::gate::LENT, lent)));
     let code = child::run(&lock.command, &environment)?;
     drop(held);
     Ok(code)

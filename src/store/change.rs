@@ -1,6 +1,8 @@
 //! One artifact under its locks: what every replica holds, what the next commit is called, and
 //! whether there are enough replicas for it.
 
+use std::cell::RefCell;
+
 use super::{
     commit::{Condition, Guard},
     error::StoreError,
@@ -98,6 +100,7 @@ impl Store {
         let labelled: Vec<(&str, &Peek)> =
             slots.iter().map(|slot| slot.label()).zip(&peeks).collect();
         guard(&labelled)?;
+        let announced = RefCell::new(lead.announce(self, &slots)?);
         Ok(Change {
             store: self,
             name,
@@ -107,6 +110,7 @@ impl Store {
             quorum,
             _held: held,
             lead,
+            announced,
         })
     }
 }
@@ -156,9 +160,16 @@ pub(super) struct Change<'a> {
     _held: hold::Held,
     /// Given back after the locks.
     pub(super) lead: lease::Lead,
+    announced: RefCell<lease::Announced>,
 }
 
 impl Change<'_> {
+    /// The gate: see [`lease::Lead::commit`].
+    pub(super) fn pass_the_gate(&self) -> Result<lease::Commit, StoreError> {
+        self.announced.take().wait();
+        self.lead.commit(self.store, &self.slots)
+    }
+
     /// The greatest generation that any replica has seen, recorded or removed.
     pub(super) fn greatest(&self) -> u64 {
         self.peeks

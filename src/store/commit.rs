@@ -136,7 +136,7 @@ impl Store {
         stage(&mut puts, &batches);
         stage_again(&mut puts, &batches.sync());
         refuse_without_quorum(&mut puts);
-        pass_the_gate(self, &mut puts);
+        pass_the_gate(&mut puts);
         archive(&mut puts, durable);
         refuse_without_quorum(&mut puts);
         publish(&mut puts);
@@ -170,7 +170,7 @@ impl Store {
             });
         }
         let next = change.next_record()?;
-        let commit = change.lead.commit(self, &change.slots)?;
+        let commit = change.pass_the_gate()?;
         let ids = change.archive_ids();
         // The copy's version and its removal are two events of one moment, in this order.
         let removed_id = ids
@@ -390,10 +390,10 @@ fn refuse_without_quorum(puts: &mut Puts<'_>) {
 }
 
 /// What is staged is durable: from here on no other leader begins, or this one has been overtaken.
-fn pass_the_gate(store: &Store, puts: &mut Puts<'_>) {
+fn pass_the_gate(puts: &mut Puts<'_>) {
     for place in puts {
         let Ok(put) = place else { continue };
-        match put.change.lead.commit(store, &put.change.slots) {
+        match put.change.pass_the_gate() {
             Ok(commit) => put.commit = commit,
             Err(error) => {
                 for position in 0..put.copies.len() {

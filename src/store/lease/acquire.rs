@@ -298,6 +298,7 @@ pub fn retire(control: &Volume, epoch: Epoch, timeout: Duration) -> Result<(), S
             };
             if in_lock == epoch {
                 file::write_lock(dir, &file, model::next_epoch([epoch]).unwrap_or_default())?;
+                file::sync_lock(dir)?;
             }
             Ok(true)
         })?;

@@ -7,8 +7,9 @@
 //! <volume>/.maifdeck/epoch                      the greatest epoch that committed there
 //! ```
 //!
-//! Only the last two fence, so only they are synced: nobody led an epoch whose other files a crash
-//! took away, or everybody sees its counter stand still.
+//! Only the last two fence, so only they are synced, both before the first commit that stands on
+//! them: nobody led an epoch whose other files a crash took away, or everybody sees its counter stand
+//! still.
 //!
 //! Numbers are written in place, in as many bytes as before and in one call, and read through a
 //! descriptor opened for the purpose: on NFS that is what makes another client's word be seen.
@@ -243,12 +244,21 @@ pub fn is_lock_free(dir: &Dir) -> bool {
     }
 }
 
-/// Makes `epoch` the leader's. The caller holds the lock exclusive through `file`.
+/// Makes `epoch` the leader's. The caller holds the lock exclusive through `file`. Durable after
+/// [`sync_lock`].
 pub fn write_lock(dir: &Dir, file: &File, epoch: Epoch) -> Result<(), VolumeError> {
-    let path = lock_path(dir);
     let text = format!("{}\n", epoch.digits());
-    file.write_all_at(text.as_bytes(), 0).at("write", &path)?;
-    file.sync_data().at("sync", &path)
+    file.write_all_at(text.as_bytes(), 0)
+        .at("write", &lock_path(dir))
+}
+
+/// Makes the leader's number durable.
+pub fn sync_lock(dir: &Dir) -> Result<(), VolumeError> {
+    let path = lock_path(dir);
+    // A descriptor of its own: one that the lock was taken by would hold it meanwhile.
+    File::open(&path)
+        .and_then(|file| file.sync_data())
+        .at("sync", &path)
 }
 
 /// Writes the number from which the lease of a new control volume begins, unless it has one.
@@ -256,7 +266,10 @@ pub fn begin_at(dir: &Dir, epoch: Epoch) -> Result<(), VolumeError> {
     let own = dir.path().join(OWN);
     fs::create_dir_all(&own).at("create", &own)?;
     match try_lock(dir, LockMode::Exclusive)? {
-        Some((file, Epoch(0))) => write_lock(dir, &file, epoch),
+        Some((file, Epoch(0))) => {
+            write_lock(dir, &file, epoch)?;
+            sync_lock(dir)
+        }
         _ => Ok(()),
     }
 }
