@@ -444,6 +444,9 @@ pub struct Get {
     pub output: Option<PathBuf>,
 }
 
+/// No longer than that is waited for anything, in seconds.
+const YEAR: u64 = 365 * 86_400;
+
 #[derive(Debug, Args)]
 pub struct Lock {
     pub name: String,
@@ -451,7 +454,7 @@ pub struct Lock {
     #[arg(long)]
     pub shared: bool,
     /// How long to wait for it, in seconds
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(..=YEAR))]
     pub timeout: Option<u64>,
     /// The command and its arguments
     #[arg(last = true, required = true)]
@@ -492,7 +495,7 @@ pub enum LeaseCommand {
     /// Run a command while this host holds the lease; maifdeck calls in it write under it
     Hold {
         /// How long to wait for it, in seconds; three TTLs without it
-        #[arg(long, value_name = "S")]
+        #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(..=YEAR))]
         timeout: Option<u64>,
         /// The command and its arguments
         #[arg(last = true, required = true)]

@@ -1,6 +1,10 @@
 //! Commands on single artifacts, and the lists of them.
 
-use std::{io::Write, path::Path};
+use std::{
+    io::Write,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -16,7 +20,7 @@ use crate::{
     progress::Task,
     report::{self, stamp},
     store::{
-        Slot, Store, StoreError,
+        Store, StoreError,
         cache::Origin,
         commit::{Committed, Condition, PutRequest},
         fetch, hold, lease,
@@ -390,32 +394,29 @@ pub fn partitions(context: &Context<'_>) -> Result<u8, StoreError> {
 /// `lock NAME -- CMD…`
 pub fn lock(context: &Context<'_>, lock: &Lock) -> Result<u8, StoreError> {
     let store = context.open(false)?;
-    store.require_write()?;
     let name = context.name(&lock.name)?;
-    let slots: Vec<&Slot> = store
-        .replicas(store.home(&name))
-        .filter(|slot| slot.is_writable())
-        .collect();
+    let slots = store.lockable(&name)?;
     let mode = if lock.shared {
         LockMode::Shared
     } else {
         LockMode::Exclusive
     };
-    let timeout = lock.timeout.map_or(
-        store.config().store.lock_timeout,
-        std::time::Duration::from_secs,
-    );
+    let given = lock
+        .timeout
+        .map(|s| Instant::now() + Duration::from_secs(s));
     // Who locks to change takes the lease first, as the lock order has it, and lends it on.
-    let lead = match mode {
-        LockMode::Exclusive => store.lead()?,
-        LockMode::Shared => lease::Lead::default(),
+    let lead = match (mode, given) {
+        (LockMode::Exclusive, None) => store.lead()?,
+        (LockMode::Exclusive, Some(until)) => store.lead_until(until)?,
+        (LockMode::Shared, _) => lease::Lead::default(),
     };
-    let held = hold::hold_for_child(&slots, &name, mode, timeout)?;
+    let until = given.unwrap_or_else(|| Instant::now() + store.config().store.lock_timeout);
+    let held = hold::hold_for_child(&slots, &name, mode, until)?;
     let descriptors = held
-        .inheritable(&name, mode)
+        .inheritable(&name)
         .map_err(|error| StoreError::Failed(format!("cannot hand the lock on: {error}")))?;
     let mut environment = vec![(hold::INHERITED, descriptors)];
-    environment.extend(lead.lend(&store).map(|lent| (lease::gate::LENT, lent)));
+    environment.extend(lead.lend(&store)?.map(|lent| (lease::gate::LENT, lent)));
     let code = child::run(&lock.command, &environment)?;
     drop(held);
     Ok(code)

@@ -49,7 +49,8 @@ pub const fn finding_pane(kind: FindingKind) -> Pane {
         | FindingKind::VolumeReadonly
         | FindingKind::NoQuorum
         | FindingKind::LeaseBlocked
-        | FindingKind::LeaseExpired => Pane::Cluster,
+        | FindingKind::LeaseExpired
+        | FindingKind::LeaseUnknown => Pane::Cluster,
         FindingKind::BackupNone
         | FindingKind::BackupOld
         | FindingKind::BackupUnverified
@@ -85,6 +86,7 @@ pub const fn finding_action(kind: FindingKind) -> Action {
         | FindingKind::BackupShrunk
         | FindingKind::LeaseBlocked
         | FindingKind::LeaseExpired
+        | FindingKind::LeaseUnknown
         | FindingKind::OtherFiles => Action::Open,
         FindingKind::ScrubOverdue => Action::Scrub,
         FindingKind::VolumeFull => Action::EmptyTrash,
