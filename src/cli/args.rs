@@ -321,7 +321,12 @@ pub enum JobsCommand {
     /// One job and its errors
     Show { id: String },
     /// Go on with an interrupted or cancelled job
-    Resume { id: String },
+    Resume {
+        id: String,
+        /// As soon as the process that runs it has ended
+        #[arg(long, hide = true)]
+        after_another: bool,
+    },
     /// Bring back what a job replaced or removed
     Undo {
         id: String,

@@ -403,6 +403,11 @@ impl App {
         self.running.iter().any(|r| r.job.changes)
     }
 
+    /// Whether what changes volumes can go on without the console.
+    pub fn goes_on(&self) -> bool {
+        self.store.detaches && self.is_changing()
+    }
+
     /// Data is called live up to three intervals.
     pub fn is_live(&self) -> bool {
         self.data.survey_error.is_none()

@@ -24,6 +24,7 @@ use super::{
     keymap::{Keymap, KeymapError},
     message::{Command, Message, Moment},
     opening::{self, Open},
+    rest::Afterwards,
     setup::{self, End, Founder},
     terminal::Terminal,
     theme::{Theme, ThemeName},
@@ -115,8 +116,8 @@ fn start(start: Start, options: Options) -> Result<u8, ConsoleError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
-    let mut terminal = Terminal::enter(options.mouse)?;
     let (sender, mut receiver) = channel(CHANNEL);
+    let mut terminal = Terminal::enter(options.mouse, &sender)?;
     input::listen(&sender)?;
     runtime.block_on(async move {
         let theme = settings.theme;
@@ -150,6 +151,10 @@ fn start(start: Start, options: Options) -> Result<u8, ConsoleError> {
         };
         let (code, left) = console.run(receiver, ahead).await;
         // The terminal is the shell's again by now. Where these words cannot go nobody reads them.
+        if !left.is_empty() {
+            // A terminal that takes no bytes shall not keep the process either.
+            input::end_soon(code.into());
+        }
         let mut out = io::stderr().lock();
         for line in left {
             let _ = writeln!(out, "{line}");
@@ -274,6 +279,9 @@ impl Console {
     }
 
     fn draw(&mut self) -> io::Result<()> {
+        if !self.terminal.is_ready() {
+            return Ok(());
+        }
         let (columns, rows) = self.app.size;
         let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
         view::draw(&self.app, &mut buffer);
@@ -297,8 +305,8 @@ impl Console {
                 }
                 Ok(())
             }
-            Command::Copy(text) => Terminal::copy(&text),
-            Command::Bell => Terminal::bell(),
+            Command::Copy(text) => self.terminal.copy(&text),
+            Command::Bell => self.terminal.bell(),
             Command::Redraw => {
                 self.terminal.forget_frame();
                 Ok(())
@@ -306,7 +314,10 @@ impl Console {
             Command::Reenter => self.terminal.resumed(),
             Command::Suspend => self.suspend(),
             Command::Quit { silent: true, .. } => return Flow::Leave(self.hang_up()),
-            Command::Quit { code, .. } => return Flow::Leave((code, self.bring_to_rest())),
+            Command::Quit { code, .. } => {
+                return Flow::Leave((code, self.bring_to_rest(Afterwards::Wait)));
+            }
+            Command::Detach => return Flow::Leave((0, self.bring_to_rest(Afterwards::GoOn))),
             engine => {
                 self.call(engine);
                 Ok(())

@@ -62,6 +62,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Command> {
             silent: false,
         }],
         Message::Continued => vec![Command::Reenter],
+        Message::Written => Vec::new(),
         Message::Panicked(what) => {
             app.pending = super::app::Pending {
                 next_refresh: app.moment.elapsed + app.settings.refresh * 5,

@@ -80,7 +80,7 @@ pub fn key(app: &mut App, event: KeyEvent) -> Reply {
     if event.code == KeyCode::Esc || (control && event.code == KeyCode::Char('c')) {
         return Reply::Close;
     }
-    let screen = app.screen();
+    let (screen, goes_on) = (app.screen(), app.goes_on());
     let Some(dialog) = &mut app.dialog else {
         return Reply::Close;
     };
@@ -94,7 +94,7 @@ pub fn key(app: &mut App, event: KeyEvent) -> Reply {
         Dialog::Palette(palette) => palette.key(event, app.pane),
         Dialog::Prompt(prompt) => prompt.key(event),
         Dialog::Choice(choice) => choice.key(event),
-        Dialog::Leave(leave) => leave.key(event),
+        Dialog::Leave(leave) => leave.key(goes_on, event),
         Dialog::TakeOver(question) => question.key(event, &mut app.last_ticket),
     }
 }
