@@ -83,6 +83,34 @@ fn a_terminal_that_takes_no_bytes_keeps_nobody_from_leaving() {
     }
 }
 
+/// A paste without brackets: a hundred thousand keys as fast as the terminal takes them, into the
+/// filter and into the lists.
+#[test]
+fn a_hundred_kilobytes_of_keys_at_once_are_taken_in() {
+    let f = small();
+    let mut s = Session::open(&f, &[], 24, 80);
+    s.see("nothing critical");
+    let before = s.sent();
+    s.press("3/");
+    s.press(&"doc report ".repeat(9_000));
+    s.press("\u{15}do");
+    s.see("> do ");
+    s.press("\u{1b}[200~");
+    s.press(&"words ".repeat(17_000));
+    s.press("\u{1b}[201~");
+    s.press("\u{15}c");
+    s.see("> c ");
+    s.press("\r");
+    s.press(&"jkG".repeat(33_000));
+    s.press("5");
+    s.see("never; v verifies");
+    let sent = s.sent() - before;
+    assert!(sent < 2_000_000, "{sent} bytes");
+    s.press("q");
+    assert_eq!(s.end(), 0);
+    s.is_restored();
+}
+
 /// What was drawn last is shown when it takes bytes again, and not all that was in between.
 #[test]
 fn a_terminal_that_takes_bytes_again_shows_how_it_is_now() {

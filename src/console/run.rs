@@ -28,7 +28,7 @@ use super::{
     setup::{self, End, Founder},
     terminal::Terminal,
     theme::{Theme, ThemeName},
-    update::{begin, update},
+    update::{begin, finish, take, update},
     view,
 };
 use crate::{clock::SharedClock, report::Zone, volume::ArtifactName};
@@ -237,14 +237,15 @@ impl Console {
                 message = messages.recv() => message,
                 () = sleep_until(wake.into()) => None,
             };
-            commands.extend(first.into_iter().flat_map(|m| update(&mut self.app, m)));
+            commands.extend(first.into_iter().flat_map(|m| take(&mut self.app, m)));
             // Everything that waits is taken in before the screen is drawn once.
             for _ in 0..CHANNEL {
                 let Ok(message) = messages.try_recv() else {
                     break;
                 };
-                commands.extend(update(&mut self.app, message));
+                commands.extend(take(&mut self.app, message));
             }
+            finish(&mut self.app, &mut commands);
             let now = Instant::now();
             if now >= next_tick {
                 let moment = Moment {

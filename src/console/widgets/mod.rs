@@ -118,6 +118,9 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
     }
 }
 
+/// No name, path or filter is longer. What is pasted by mistake is not looked for in a million names.
+const LINE: usize = 4096;
+
 /// A line of text being typed: enough for names, filters and confirmation words.
 pub fn edit(text: &mut String, event: KeyEvent) -> bool {
     let control = event.modifiers.contains(KeyModifiers::CONTROL);
@@ -135,11 +138,20 @@ pub fn edit(text: &mut String, event: KeyEvent) -> bool {
         KeyCode::Char(c)
             if !control && !event.modifiers.contains(KeyModifiers::ALT) && !c.is_control() =>
         {
-            text.push(c);
-            true
+            let room = text.len() < LINE;
+            if room {
+                text.push(c);
+            }
+            room
         }
         _ => false,
     }
+}
+
+/// Pasted text, as far as there is room for it in a line.
+pub fn append(text: &mut String, pasted: &str) {
+    let room = LINE.saturating_sub(text.len());
+    text.extend(pasted.chars().filter(|c| !c.is_control()).take(room));
 }
 
 /// How far a key scrolls a text, in lines; `None` when it is no such key.
