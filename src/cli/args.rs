@@ -326,6 +326,9 @@ pub enum JobsCommand {
         /// Accepted for scripts; its plan was confirmed when the job began
         #[arg(long, hide = true)]
         yes: bool,
+        /// As soon as the process that runs it has ended
+        #[arg(long, hide = true)]
+        after_another: bool,
     },
     /// Bring back what a job replaced or removed
     Undo {

@@ -211,6 +211,7 @@ impl Backend for FakeBackend {
             },
             keep_versions: Policy::default(),
             config: "/etc/maifdeck/maifdeck.toml".to_owned(),
+            detaches: true,
         }
     }
 
