@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Intent, Plan, Source, SpaceNeed, Step, Summary, homecoming::Homecoming,
-    restore_backup::expected,
+    Expected, Intent, Plan, Source, SpaceNeed, Step, Summary,
+    homecoming::Homecoming,
+    restore_backup::{expected, was},
 };
 use crate::{
     survey::{
@@ -276,6 +277,7 @@ impl<'a> Draft<'a> {
             size,
             check,
             expect,
+            was: was(artifact),
         });
     }
 
@@ -327,6 +329,7 @@ impl<'a> Draft<'a> {
                         (label, expected(copy))
                     })
                     .collect(),
+                was: Expected::Absent,
             });
         }
     }
