@@ -162,6 +162,7 @@ pub(super) fn describe(
             check: print.check,
             mtime: before.mtime(),
             generation: None,
+            volume: None,
         };
         (entry, found.verdict())
     }))

@@ -222,7 +222,7 @@ pub fn remove(context: &Context<'_>, names: &[String], confirm: Confirm) -> Resu
             what: plan.summary.skipped.join("; "),
         }),
         // One artifact is a change like any other; several are a job.
-        [Step::Remove { name, expect }] if !confirm.dry_run => {
+        [Step::Remove { name, expect, .. }] if !confirm.dry_run => {
             plans::confirmed(context, &store, &plan, confirm)?;
             let guard = |peeks: &[(&str, &Peek)]| apply::holds(expect, None, peeks);
             let committed = store.remove(name, &guard)?;

@@ -93,6 +93,7 @@ fn facts_in_backup(
             source: Source::Backup {
                 id: *from,
                 path: path.clone(),
+                sha256: Some(found.sha256),
             },
             size: print.size,
             check: print.check,

@@ -123,9 +123,13 @@ pub fn backup(
 ) -> Result<Plan, StoreError> {
     names.sort();
     let view = find(store, id)?;
-    if !matches!(view.state, BackupState::Complete | BackupState::Partial) {
+    // Sources are verified before the first change: what is not damaged may be taken from one that is.
+    let known = view.verified.is_some_and(|verified| !verified.ok) && !names.is_empty();
+    let whole = matches!(view.state, BackupState::Complete | BackupState::Partial);
+    if !whole && !(view.state == BackupState::Damaged && known) {
         return Err(StoreError::Failed(format!(
-            "backup {} is {}{}; only a sealed backup that is not damaged is restored",
+            "backup {} is {}{}; restored as a whole is only a sealed backup that is not damaged; \
+             artifacts can be restored by name, or with --to",
             view.id,
             view.state.word(),
             view.reason
