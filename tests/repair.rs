@@ -227,7 +227,7 @@ fn a_killed_repair_is_interrupted_and_resumes_to_the_same_end() {
         let jobs = f.run(&["jobs", "--json"]).exits(0).json();
         assert_eq!(jobs["jobs"][0]["state"], "interrupted");
         let id = jobs["jobs"][0]["id"].as_str().unwrap().to_owned();
-        f.run(&["jobs", "resume", &id]).exits(0);
+        f.run(&["jobs", "resume", &id, "--yes"]).exits(0);
         let jobs = f.run(&["jobs", "--json"]).exits(0).json();
         assert_eq!(jobs["jobs"][0]["state"], "done", "{point}");
         assert_eq!(states(&f)["ok"], 4, "{point}");

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Expected, Intent, Plan, Source, SpaceNeed, Step, Summary, homecoming::Homecoming,
-    restore_backup::expected,
+    Expected, Intent, Plan, Source, SpaceNeed, Step, Summary,
+    homecoming::Homecoming,
+    restore_backup::{expected, was},
 };
 use crate::{
     report::plural,
@@ -288,6 +289,7 @@ impl<'a> Draft<'a> {
             size,
             check,
             expect,
+            was: was(artifact),
         });
     }
 
@@ -352,6 +354,7 @@ impl<'a> Draft<'a> {
                     .iter()
                     .map(|copy| self.decided(copy))
                     .collect(),
+                was: Expected::Absent,
             });
         }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    plan::{Intent, LayoutChange, Plan, RestoreMode, Source, Step},
-    report::number::{plural, size},
+    plan::{Intent, LayoutChange, Plan, RestoreMode, Source, Step, Summary},
+    report::number::{count, plural, size},
     volume::{ArtifactName, Layout},
 };
 
@@ -265,6 +265,26 @@ fn origin(source: &Source) -> String {
         Source::Version { volume, id, .. } => format!("version {id} on {volume}"),
         Source::Backup { id, .. } => format!("backup {id}"),
     }
+}
+
+/// What becomes of artifacts, of a plan that brings earlier states back.
+pub fn artifacts(summary: &Summary) -> Option<String> {
+    let Summary {
+        added,
+        replaced,
+        same,
+        removes,
+        ..
+    } = summary;
+    (*added > 0 || *replaced > 0).then(|| {
+        format!(
+            "{} added, {} replaced, {} the same, {} removed",
+            plural(*added, "artifact", "artifacts"),
+            count(*replaced),
+            count(*same),
+            count(*removes)
+        )
+    })
 }
 
 /// A name as a word for a POSIX shell.

@@ -148,7 +148,7 @@ pub fn newest_intact(survey: &Survey, newest: &NewestIntact) -> String {
         NewestIntact::Version { volume, id } => {
             format!("version {id} on {}", survey.label(*volume))
         }
-        NewestIntact::Backup { id } => format!("in backup {id}"),
+        NewestIntact::Backup { id } => format!("that of backup {id}"),
     }
 }
 

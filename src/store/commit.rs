@@ -88,25 +88,30 @@ impl Store {
     /// Makes a new current copy, durable file by file.
     pub fn put(&self, write: PutRequest<'_>) -> Result<Committed, StoreError> {
         let name = write.name.clone();
-        let result = self
+        let (epoch, result) = self
             .put_each(vec![write], Durable::Now)
             .pop()
-            .unwrap_or_else(|| Err(StoreError::Failed(format!("{name} was not written"))));
-        audit::note(self, "put", &name, &result);
+            .unwrap_or_else(|| {
+                let error = StoreError::Failed(format!("{name} was not written"));
+                (None, Err(error))
+            });
+        audit::note(self, "put", &name, epoch, &result);
         result
     }
 
     /// Makes many new current copies, durable together; an answer each, in the same order. Their
     /// locks are held together, so batches are small.
     pub fn put_all(&self, writes: Vec<PutRequest<'_>>) -> Vec<Result<Committed, StoreError>> {
-        self.put_each(writes, Durable::WithBatch)
+        let done = self.put_each(writes, Durable::WithBatch).into_iter();
+        done.map(|(_, result)| result).collect()
     }
 
+    /// Each with the lease that it was tried under.
     fn put_each(
         &self,
         writes: Vec<PutRequest<'_>>,
         durable: Durable,
-    ) -> Vec<Result<Committed, StoreError>> {
+    ) -> Vec<(Option<lease::Epoch>, Result<Committed, StoreError>)> {
         let mut puts: Vec<Result<Put<'_>, StoreError>> = writes
             .into_iter()
             .map(|write| {
@@ -122,6 +127,8 @@ impl Store {
                 })
             })
             .collect();
+        let epoch = |put: &Result<Put<'_>, StoreError>| put.as_ref().ok()?.change.lead.epoch();
+        let epochs: Vec<_> = puts.iter().map(epoch).collect();
         let batches = match durable {
             Durable::Now => Batches::default(),
             Durable::WithBatch => Batches::open(slots_of(&puts).into_iter()),
@@ -129,21 +136,20 @@ impl Store {
         stage(&mut puts, &batches);
         stage_again(&mut puts, &batches.sync());
         refuse_without_quorum(&mut puts);
-        pass_the_gate(self, &mut puts);
+        pass_the_gate(&mut puts);
         archive(&mut puts, durable);
         refuse_without_quorum(&mut puts);
         publish(&mut puts);
-        puts.into_iter()
-            .map(|put| {
-                let put = put?;
-                let results = put
-                    .copies
-                    .into_iter()
-                    .map(|copy| copy.map(|copy| copy.archived))
-                    .collect();
-                put.change.conclude(results, put.record.generation())
-            })
-            .collect()
+        let done = puts.into_iter().map(|put| {
+            let put = put?;
+            let results = put
+                .copies
+                .into_iter()
+                .map(|copy| copy.map(|copy| copy.archived))
+                .collect();
+            put.change.conclude(results, put.record.generation())
+        });
+        epochs.into_iter().zip(done).collect()
     }
 }
 
@@ -337,10 +343,10 @@ fn refuse_without_quorum(puts: &mut Puts<'_>) {
 }
 
 /// What is staged is durable: from here on no other leader begins, or this one has been overtaken.
-fn pass_the_gate(store: &Store, puts: &mut Puts<'_>) {
+fn pass_the_gate(puts: &mut Puts<'_>) {
     for place in puts {
         let Ok(put) = place else { continue };
-        match put.change.lead.commit(store, &put.change.slots) {
+        match put.change.pass_the_gate() {
             Ok(commit) => put.commit = commit,
             Err(error) => {
                 for position in 0..put.copies.len() {

@@ -131,7 +131,8 @@ impl StoreError {
                 "mount what belongs there; a new disk joins with `maifdeck volume mark`".to_owned()
             }
             Self::LayoutDiffers(_) => {
-                "correct the configuration; or make it the store's layout with `maifdeck config apply`"
+                "while the layout is being changed, run the command again; else correct the \
+                 configuration, or make it the store's layout with `maifdeck config apply`"
                     .to_owned()
             }
             Self::NotUsable { .. } => "`maifdeck status` shows all volumes".to_owned(),

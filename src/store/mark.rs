@@ -8,7 +8,7 @@ use super::{
     edit::{self, Edit},
     error::StoreError,
     grid::Store,
-    hold,
+    hold, lease,
     slot::Slot,
     state::VolumeState,
     watermark,
@@ -90,7 +90,14 @@ fn join(store: &Store, label: &str, directory: Option<&Path>) -> Result<(), Stor
         probe: None,
     };
     let volume = Volume::new(label, &candidate.path, store.config().store.volume_timeout);
-    Ok(volume.run(Lane::Short, move |dir, _| identity.mark(dir))?)
+    // Its lease is there before it can be used.
+    let lease = lease::acquire::is_lost_with(store, label).then(|| lease::acquire::anew(store));
+    Ok(volume.run(Lane::Short, move |dir, _| {
+        if let Some(epoch) = lease {
+            lease::file::begin_at(dir, epoch)?;
+        }
+        identity.mark(dir)
+    })?)
 }
 
 /// Ends the joining of a volume: its copies count from now on. Refused while too few others answer

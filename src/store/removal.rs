@@ -24,36 +24,37 @@ type Each<T> = Vec<Result<T, VolumeError>>;
 impl Store {
     /// Archives the current copy and marks the artifact removed.
     pub fn remove(&self, name: &ArtifactName, guard: Guard<'_>) -> Result<Committed, StoreError> {
-        let result = self.remove_all(name, guard);
-        audit::note(self, "remove", name, &result);
+        let begun = self.begin(name, guard);
+        let epoch = begun.as_ref().ok().and_then(|change| change.lead.epoch());
+        let result = begun.and_then(|change| remove(&change));
+        audit::note(self, "remove", name, epoch, &result);
         result
     }
+}
 
-    fn remove_all(&self, name: &ArtifactName, guard: Guard<'_>) -> Result<Committed, StoreError> {
-        let change = self.begin(name, guard)?;
-        if !change.exists() {
-            return Err(StoreError::NotFound {
-                kind: "artifact",
-                what: name.to_string(),
-            });
-        }
-        let next = change.next_record()?;
-        let record: Arc<str> = next.of(Fingerprint::of(0, &[], &[])).to_string().into();
-        let staged = stage(&change, &record);
-        let paths: Vec<Option<PathBuf>> = staged.iter().map(|s| s.as_ref().ok().cloned()).collect();
-        let result = mark(self, &change, staged, next.generation());
-        let done = |slot: &Slot| {
-            let copies = result.iter().flat_map(|committed| &committed.copies);
-            let mut here = copies.filter(|copy| copy.volume == slot.label());
-            here.any(|copy| copy.result.is_ok())
-        };
-        for (slot, path) in change.slots.iter().zip(paths) {
-            if let Some(path) = path.filter(|_| !done(slot)) {
-                discard(slot, path);
-            }
-        }
-        result
+fn remove(change: &Change<'_>) -> Result<Committed, StoreError> {
+    if !change.exists() {
+        return Err(StoreError::NotFound {
+            kind: "artifact",
+            what: change.name.to_string(),
+        });
     }
+    let next = change.next_record()?;
+    let record: Arc<str> = next.of(Fingerprint::of(0, &[], &[])).to_string().into();
+    let staged = stage(change, &record);
+    let paths: Vec<Option<PathBuf>> = staged.iter().map(|s| s.as_ref().ok().cloned()).collect();
+    let result = mark(change, staged, next.generation());
+    let done = |slot: &Slot| {
+        let copies = result.iter().flat_map(|committed| &committed.copies);
+        let mut here = copies.filter(|copy| copy.volume == slot.label());
+        here.any(|copy| copy.result.is_ok())
+    };
+    for (slot, path) in change.slots.iter().zip(paths) {
+        if let Some(path) = path.filter(|_| !done(slot)) {
+            discard(slot, path);
+        }
+    }
+    result
 }
 
 /// Writes the removal durably on every replica, not visible yet.
@@ -73,13 +74,12 @@ fn stage(change: &Change<'_>, record: &Arc<str>) -> Each<PathBuf> {
 
 /// Keeps the copies, makes the staged removals visible, and takes the copies away.
 fn mark(
-    store: &Store,
     change: &Change<'_>,
     staged: Each<PathBuf>,
     generation: u64,
 ) -> Result<Committed, StoreError> {
     change.require_quorum(&staged)?;
-    let commit = change.lead.commit(store, &change.slots)?;
+    let commit = change.pass_the_gate()?;
     let ids = change.archive_ids();
     // The copy's version and its removal are two events of one moment, in this order.
     let id = ids

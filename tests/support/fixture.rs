@@ -211,6 +211,7 @@ impl Backend for FakeBackend {
             },
             keep_versions: Policy::default(),
             config: "/etc/maifdeck/maifdeck.toml".to_owned(),
+            detaches: true,
         }
     }
 
@@ -1243,11 +1244,13 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                 StateId::Backup(id) => Source::Backup {
                     id: *id,
                     path: RelPath::parse(b"p1/x.maif").unwrap(),
+                    sha256: None,
                 },
             },
             size: 812_000,
             check: digest(4),
             expect: Vec::new(),
+            was: Expected::Anything,
         }],
         Intent::BackupRestore { backup, .. } => {
             summary.removes = 1;
@@ -1261,14 +1264,17 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                     source: Source::Backup {
                         id: *backup,
                         path: RelPath::parse(b"p1/x.maif").unwrap(),
+                        sha256: None,
                     },
                     size: 700_000,
                     check: digest(5),
                     expect: Vec::new(),
+                    was: Expected::Anything,
                 })
                 .chain([Step::Remove {
                     name: name("weather-model-a"),
                     expect: Vec::new(),
+                    was: Expected::Anything,
                 }])
                 .collect()
         }
@@ -1277,6 +1283,7 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
             .map(|name| Step::Remove {
                 name: name.clone(),
                 expect: Vec::new(),
+                was: Expected::Anything,
             })
             .collect(),
         Intent::Undo { .. }
