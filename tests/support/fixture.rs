@@ -460,6 +460,7 @@ fn survey(shape: Shape) -> Survey {
         placement: "md5-modulo",
         skew: 1.0,
         scrub: Cursor {
+            whole: false,
             after: None,
             finished_at: (shape == Shape::Healthy).then(|| before(76)),
         },
