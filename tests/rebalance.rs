@@ -470,3 +470,37 @@ fn histories_and_removals_come_home_when_a_change_is_ended_by_another_plan() {
     let put = f.run(&["replicas", &name(0), "--json"]).exits(0).json();
     assert_eq!(put["artifacts"][0]["reference"]["generation"], 4);
 }
+
+/// An old copy that was left where the artifact is going would be taken for the right one.
+#[test]
+fn a_partition_is_no_home_again_while_an_old_copy_was_left_there() {
+    let f = store(2, "rendezvous");
+    let home = |f: &Fixture| {
+        let survey = f.run(&["replicas", &name(1), "--json"]).json();
+        survey["artifacts"][0]["partition"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let old = home(&f);
+    let file = format!("{}.maif", name(1));
+    let left = f.path(&format!("b/{old}/{file}"));
+    let aside = f.path("aside.maif");
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .args([&left, &aside])
+        .status();
+    assert!(copied.unwrap().success());
+    let before = fs::read_to_string(f.path("maifdeck.toml")).unwrap();
+    f.run(&["partitions", "drain", &old, "--yes"]).exits(0);
+    f.run(&["put", &name(1), "--text", "1 changed"]).exits(0);
+    fs::rename(&aside, &left).unwrap();
+    // Back to the old weights.
+    fs::write(f.path("maifdeck.toml"), before).unwrap();
+    let refused = f.run(&["config", "apply", "--yes"]).exits(2);
+    assert!(
+        refused.stderr.contains("replicas repair"),
+        "{}",
+        refused.stderr
+    );
+}
