@@ -1,11 +1,13 @@
 //! Named failure points: where a test makes the process die or the file system fail.
 //!
 //! `MAIFDECK_FAULT=<point>=<what>[@<n>]` makes the n-th (default first) passage of a point fail:
-//! `kill` is SIGKILL, `stop` SIGSTOP, `eio` and `enospc` are errors. Development builds only:
-//! a release build has no points.
+//! `kill` is SIGKILL, `stop` SIGSTOP, `eio` and `enospc` are errors. `MAIFDECK_FAULT=*=<file>` makes
+//! none fail: each that is passed becomes a line of the file, so that a test can go over all of them.
+//! Development builds only: a release build has no points.
 
 use std::{
-    io,
+    fs::OpenOptions,
+    io::{self, Write},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -19,6 +21,9 @@ struct Fault {
     countdown: AtomicU32,
 }
 
+/// Stands for every point: they are listed, none fails.
+const EVERY: &str = "*";
+
 static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
 
 /// Passes the named point: returns at once unless a test planted a fault here.
@@ -29,6 +34,13 @@ pub fn point(name: &str) -> io::Result<()> {
     let Some(fault) = FAULT.get_or_init(planted) else {
         return Ok(());
     };
+    if fault.point == EVERY {
+        let mut log = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&fault.what)?;
+        return log.write_all(format!("{name}\n").as_bytes());
+    }
     if fault.point != name || fault.countdown.fetch_sub(1, Ordering::SeqCst) != 1 {
         return Ok(());
     }

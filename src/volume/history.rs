@@ -256,7 +256,11 @@ impl Dir {
         let text = record.to_string();
         let staged = self.stage(&mut text.as_bytes(), None, Durable::Now, pulse)?;
         let kind = VersionKind::Removal;
-        self.publish_version(&staged.path, name, HistoryFile { id, kind })?;
+        let published = self.publish_version(&staged.path, name, HistoryFile { id, kind });
+        if published.is_err() {
+            let _ = fs::remove_file(&staged.path);
+        }
+        published?;
         fault::point("remove.marked").at("write", &staged.path)?;
         self.sync_versions()
     }
