@@ -288,11 +288,13 @@ pub fn holds(
 ) -> Result<(), StoreError> {
     for (label, peek) in peeks {
         let found = peek.found.as_ref().map(|found| found.fingerprint);
-        if found == result {
-            continue;
-        }
-        if let Some((_, wanted)) = expect.iter().find(|(l, _)| l == label) {
-            expected(wanted, label, found)?;
+        match expect.iter().find(|(l, _)| l == label) {
+            // Who knows nothing of it would have decided nothing.
+            Some((_, Expected::Unseen)) if found.is_none() && peek.history.is_empty() => {}
+            Some((_, wanted)) if found != result || *wanted == Expected::Unseen => {
+                expected(wanted, label, found)?;
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -307,6 +309,11 @@ pub fn expected(
     let fits = match expect {
         Expected::Anything => true,
         Expected::Absent => found.is_none(),
+        Expected::Unseen => {
+            return Err(StoreError::Changed(format!(
+                "{label} could not be seen when this was planned, and answers now; plan it again"
+            )));
+        }
         Expected::File { size, check } => {
             found
                 == Some(Fingerprint {

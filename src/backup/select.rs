@@ -263,7 +263,7 @@ impl<'a> Partition<'a> {
             return skip(match judgement.state {
                 ArtifactState::Lost => "lost: no intact copy of its newest generation",
                 ArtifactState::Divergent => "divergent: its copies contradict each other",
-                _ => "unreachable: no copy of it could be read",
+                _ => "unreachable: no intact copy of it could be read",
             });
         };
         let of = |index: usize| match facts.get(index)?.seen {

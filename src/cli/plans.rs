@@ -1,6 +1,10 @@
 //! Commands that make a plan: print it, have it confirmed, apply exactly it.
 
-use std::{io::Read, sync::Arc};
+use std::{
+    io::Read,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -313,6 +317,17 @@ fn print_job(context: &Context<'_>, job: &JobView) {
     }
 }
 
+/// The store as it is once whoever ran the job has ended.
+fn after_another(store: Store, id: &str) -> Result<Store, StoreError> {
+    /// A console that leaves ends within two seconds.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let began = Instant::now();
+    while read::view(&store, id)?.state == JobState::Running && began.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(store.reopened())
+}
+
 /// `jobs` and what is done with them
 pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, StoreError> {
     let store = context.open(false)?;
@@ -353,7 +368,16 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
             }
             Ok(Exit::DONE)
         }
-        Some(JobsCommand::Resume { id }) => {
+        Some(JobsCommand::Resume {
+            id,
+            after_another: waits,
+            ..
+        }) => {
+            let store = if *waits {
+                after_another(store, id)?
+            } else {
+                store
+            };
             let job = progress::shown(context, |task| apply::resume(&store, id)?.run(task))?;
             Ok(report_job(context, &job))
         }

@@ -21,6 +21,8 @@ pub enum Expected {
     /// Anything: the volume could not be seen, or the step does not depend on it.
     #[default]
     Anything,
+    /// The volume could not be seen, and what it holds would have decided: it still must not answer.
+    Unseen,
 }
 
 impl Expected {

@@ -330,7 +330,7 @@ fn current(artifact: Option<&ArtifactView>) -> Current {
 /// What was current before: what the step says, else the one content that it found.
 fn before_of(expect: &Expectations, was: &Expected) -> Result<Option<Fingerprint>, &'static str> {
     match was {
-        Expected::Anything => {}
+        Expected::Anything | Expected::Unseen => {}
         Expected::Absent => return Ok(None),
         Expected::File { size, check } => {
             return Ok(Some(Fingerprint {
@@ -346,7 +346,7 @@ fn before_of(expect: &Expectations, was: &Expected) -> Result<Option<Fingerprint
                 size: *size,
                 check: *check,
             }),
-            Expected::Absent | Expected::Anything => None,
+            Expected::Absent | Expected::Anything | Expected::Unseen => None,
         })
         .collect();
     found.sort_unstable();

@@ -245,23 +245,21 @@ impl Dir {
         Ok(())
     }
 
-    /// Writes the `.removed` file of a removal; it is the removal's commit.
-    pub fn write_removal(
+    /// Makes a staged `.removed` file visible, durably; it is the removal's commit.
+    pub fn publish_removal(
         &self,
+        staged: &std::path::Path,
         name: &ArtifactName,
-        id: VersionId,
-        record: &Record,
-        pulse: &Pulse,
+        file: HistoryFile,
     ) -> Result<(), VolumeError> {
-        let text = record.to_string();
-        let staged = self.stage(&mut text.as_bytes(), None, Durable::Now, pulse)?;
-        let kind = VersionKind::Removal;
-        let published = self.publish_version(&staged.path, name, HistoryFile { id, kind });
+        let before = fault::point("remove.before-mark").at("write", staged);
+        let published = before.and_then(|()| self.publish_version(staged, name, file));
         if published.is_err() {
-            let _ = fs::remove_file(&staged.path);
+            // Nothing else looks for it; the error that is reported is the first one.
+            let _ = fs::remove_file(staged);
         }
         published?;
-        fault::point("remove.marked").at("write", &staged.path)?;
+        fault::point("remove.marked").at("write", staged)?;
         self.sync_versions()
     }
 

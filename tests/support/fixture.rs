@@ -27,9 +27,9 @@ use maifdeck::{
         lease::{Epoch, Holder, LeaseState, LeaseView, Purpose},
     },
     survey::{
-        ArtifactState, ArtifactView, CopyState, CopyView, Finding, FindingKind, NewestIntact,
-        PartitionView, Prints, Reason, Reference, Severity, Space, Stamp, StateId, Survey,
-        VersionView, VolumeIndex, VolumeState, VolumeView, scrub::Cursor,
+        ArtifactState, ArtifactView, Behind, CopyState, CopyView, Finding, FindingKind,
+        NewestIntact, PartitionView, Prints, Reason, Reference, Severity, Space, Stamp, StateId,
+        Survey, VersionView, VolumeIndex, VolumeState, VolumeView, scrub::Cursor,
     },
     volume::{ArtifactName, Level, VersionId, VersionKind},
 };
@@ -211,6 +211,7 @@ impl Backend for FakeBackend {
             },
             keep_versions: Policy::default(),
             config: "/etc/maifdeck/maifdeck.toml".to_owned(),
+            detaches: true,
         }
     }
 
@@ -586,7 +587,11 @@ fn damage(survey: &mut Survey) {
             generation: Some(7),
             reason: Reason::Newest {
                 generation: 7,
-                behind: vec![(behind, 6)],
+                behind: vec![Behind {
+                    volume: behind,
+                    generation: 6,
+                    archived: None,
+                }],
             },
         }));
     });
