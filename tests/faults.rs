@@ -8,7 +8,7 @@
 
 mod support;
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{collections::BTreeMap, fs};
 
 use serde_json::{Value, json};
 use support::{Fixture, Run};
@@ -34,33 +34,10 @@ fn prepared(partitions: usize) -> Fixture {
     f
 }
 
-fn copy_of(template: &Fixture) -> Fixture {
-    let f = Fixture::empty();
-    let copied = Command::new("cp")
-        .args(["-a", "--"])
-        .arg(template.path("."))
-        .arg(f.path("."))
-        .status()
-        .unwrap();
-    assert!(copied.success());
-    f
-}
-
 /// Every point that the command passes when nothing fails, with how often.
 fn passages(template: &Fixture, command: &[&str]) -> (Fixture, BTreeMap<String, usize>) {
-    let f = copy_of(template);
-    let log = f.path("points");
-    let run = f
-        .command(command)
-        .env("MAIFDECK_FAULT_LOG", &log)
-        .output()
-        .unwrap();
-    Run::from(run).exits(0);
-    let mut points = BTreeMap::new();
-    for point in fs::read_to_string(&log).unwrap().lines() {
-        *points.entry(point.to_owned()).or_default() += 1;
-    }
-    fs::remove_file(&log).unwrap();
+    let f = template.copied();
+    let points = f.passes(command);
     (f, points)
 }
 
@@ -143,7 +120,7 @@ fn disturb(
         ] {
             for passage in std::collections::BTreeSet::from_iter(passages) {
                 let fault = format!("{point}={what}@{passage}");
-                let f = copy_of(template);
+                let f = template.copied();
                 let run = f.command(command).env("MAIFDECK_FAULT", &fault).output();
                 let run = Run::from(run.unwrap());
                 assert!(is_proper(what, &run), "{fault}: {run:?}");
@@ -224,7 +201,7 @@ fn a_change_without_a_quorum_of_disks_with_room_leaves_no_trace() {
         (["rm", "doc-0", "--yes", "-q", "--json"], "stage.written"),
         (["rm", "doc-0", "--yes", "-q", "--json"], "archive.linked"),
     ] {
-        let f = copy_of(&template);
+        let f = template.copied();
         let before = contents(&f);
         let fault = format!("{point}=enospc@2+");
         let run = f.command(&command).env("MAIFDECK_FAULT", &fault).output();
