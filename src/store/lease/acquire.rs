@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     store::{error::StoreError, grid::Store, slot::Slot},
-    volume::{Identity, Lane, LockMode, Probe, Volume, fault, holders, mount},
+    volume::{Identity, Lane, LockMode, Probe, Volume, dir::OWN, fault, holders, mount},
 };
 
 /// How long to wait for a lease that somebody holds.
@@ -114,9 +114,13 @@ pub fn acquire(
     let control = &slot.volume;
     let mut pause = Duration::from_millis(2);
     loop {
+        // Before the look: a number that a living leader leaves after it must not be taken for the
+        // trace of a dead one, or the next one would be won from under it.
+        let traces = on_volumes(store);
         let began = Instant::now();
         let seen = control.run(Lane::Short, |dir, _| file::look(dir))?;
         let ended = Instant::now();
+        fault::point("lease.looked").map_err(|error| StoreError::Failed(error.to_string()))?;
         let ttl = judged_ttl(store, &seen);
         let standing = watch.see(seen.sighting, began, ended, ttl);
         if let Standing::Held { alive } = standing
@@ -127,7 +131,7 @@ pub fn acquire(
             if in_vain || ended >= patience.until {
                 return Err(held(&seen).into());
             }
-        } else if let Some(holder) = claim(store, control, purpose, &seen)? {
+        } else if let Some(holder) = claim(store, control, purpose, &seen, traces)? {
             return lead(store, control, holder);
         } else if ended >= patience.until {
             // Another won the epoch in between, and again.
@@ -163,11 +167,11 @@ fn claim(
     control: &Volume,
     purpose: Purpose,
     seen: &Look,
+    on_volumes: Vec<(Epoch, PathBuf)>,
 ) -> Result<Option<Holder>, StoreError> {
-    // A volume that does not answer now is asked again before the first commit on it.
-    let on_volumes = on_volumes(store).into_iter();
     let newest = seen.sighting.epoch;
     let traces: Vec<(Epoch, PathBuf)> = on_volumes
+        .into_iter()
         .chain([(seen.in_lock, file::lock_path(control.dir()))])
         .chain(newest.map(|epoch| (epoch, file::holder_path(control.dir(), epoch))))
         .collect();
@@ -188,7 +192,8 @@ fn claim(
     Ok(won.then_some(holder))
 }
 
-/// The epochs that volumes carry, each with its file; of those that answer.
+/// The epochs that volumes carry, each with its file. One that does not answer now is asked again
+/// before the first commit on it.
 fn on_volumes(store: &Store) -> Vec<(Epoch, PathBuf)> {
     let readable = store.slots().iter().filter(|slot| slot.state.is_readable());
     let pending: Vec<_> = readable
@@ -315,7 +320,7 @@ pub fn retire(control: &Volume, epoch: Epoch, timeout: Duration) -> Result<(), S
 /// Who overtook us.
 pub fn lost(control: &Volume, ours: Epoch, newer: Epoch) -> Result<LeaseError, StoreError> {
     if newer <= ours {
-        let path = file::lock_path(control.dir()).display().to_string();
+        let path = control.dir().path().join(OWN).display().to_string();
         return Ok(LeaseError::Torn { path, ours });
     }
     let holder = control.run(Lane::Short, move |dir, _| {
