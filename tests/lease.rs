@@ -317,7 +317,7 @@ fn of_hosts_that_start_at_once_each_epoch_has_one_leader() {
             .collect();
         for child in both {
             let ended: Run = child.wait_with_output().unwrap().into();
-            ended.exits(0);
+            assert!(!ended.exits(0).stderr.contains("taken over"));
         }
     }
     let log = fs::read_to_string(log).unwrap();
