@@ -6,6 +6,7 @@ mod put;
 mod relayout;
 mod room;
 mod run;
+mod sources;
 mod steps;
 pub mod unplanned;
 mod versions;

@@ -83,8 +83,8 @@ pub enum Command {
         /// The name of an artifact, or a file
         #[arg(value_name = "NAME|FILE")]
         what: String,
-        /// A version instead of the current copy
-        #[arg(long, value_name = "ID")]
+        /// An earlier state instead of the current copy: its id in `versions`, or a time
+        #[arg(long, value_name = "ID|TIME")]
         version: Option<String>,
         /// The texts of TEXT blocks too
         #[arg(long)]
@@ -321,7 +321,15 @@ pub enum JobsCommand {
     /// One job and its errors
     Show { id: String },
     /// Go on with an interrupted or cancelled job
-    Resume { id: String },
+    Resume {
+        id: String,
+        /// Accepted for scripts; its plan was confirmed when the job began
+        #[arg(long, hide = true)]
+        yes: bool,
+        /// As soon as the process that runs it has ended
+        #[arg(long, hide = true)]
+        after_another: bool,
+    },
     /// Bring back what a job replaced or removed
     Undo {
         id: String,
@@ -431,7 +439,8 @@ pub struct Put {
 #[derive(Debug, Args)]
 pub struct Get {
     pub name: String,
-    #[arg(long, value_name = "ID")]
+    /// An earlier state instead of the current copy: its id in `versions`, or a time
+    #[arg(long, value_name = "ID|TIME")]
     pub version: Option<String>,
     /// A file instead of standard output
     #[arg(short, value_name = "FILE")]

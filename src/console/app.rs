@@ -187,6 +187,8 @@ pub struct App {
     pub versions: Rows,
     /// The filter line has the keys.
     pub filtering: bool,
+    /// Its line is another one than its rows were found for.
+    pub refilter: bool,
     pub marks: Marks,
     /// The divergent artifact whose copies were compared last: now one of them may be chosen.
     pub compared: Option<ArtifactName>,
@@ -221,6 +223,7 @@ impl App {
             replicas: Rows::problems_first(),
             versions: Rows::by_name(),
             filtering: false,
+            refilter: false,
             marks: Marks::default(),
             compared: None,
             marked_last: None,
@@ -401,6 +404,11 @@ impl App {
     /// Whether a job of ours changes volumes: then the survey rests.
     pub fn is_changing(&self) -> bool {
         self.running.iter().any(|r| r.job.changes)
+    }
+
+    /// Whether what changes volumes can go on without the console.
+    pub fn goes_on(&self) -> bool {
+        self.store.detaches && self.is_changing()
     }
 
     /// Data is called live up to three intervals.

@@ -11,7 +11,7 @@ use super::{
     peek::{Peek, condition, look_all, peek_all},
     slot::Slot,
 };
-use crate::volume::{ArtifactName, Fingerprint, LockMode, Record, VersionId};
+use crate::volume::{ArtifactName, Fingerprint, LockMode, Record, VersionId, VolumeError};
 
 impl Store {
     /// Locks the artifact on every replica that can be written and looks at what is there.
@@ -76,8 +76,8 @@ impl Store {
         let lead = self.lead()?;
         self.note_watermark();
         let held = hold::hold_name(self, &usable, name, LockMode::Exclusive)?;
-        if let Some(slot) = usable.first().filter(|_| !self.is_in_bulk()) {
-            self.require_layout_of(slot)?;
+        if !self.is_in_bulk() {
+            self.require_layout_of(&usable)?;
         }
         let seen = peek_all(&usable, name);
         // A replica that fails to be read under the lock takes no part in this commit.
@@ -244,6 +244,23 @@ impl Change<'_> {
         Ok(look_all(&elsewhere, self.name))
     }
 
+    /// Refuses when what was done on the replicas, one result each, has no quorum.
+    pub(super) fn require_quorum<T>(
+        &self,
+        results: &[Result<T, VolumeError>],
+    ) -> Result<(), StoreError> {
+        let all = || results.iter().zip(&self.slots);
+        let counting = all().filter(|(result, slot)| result.is_ok() && slot.counts());
+        let counting = counting.count();
+        if counting >= self.quorum.needed {
+            return Ok(());
+        }
+        let why = all()
+            .filter_map(|(result, slot)| Some((slot.label(), result.as_ref().err()?.to_string())))
+            .chain(self.failed.iter().cloned());
+        Err(self.quorum.missed(counting, why))
+    }
+
     pub(super) fn next_record(&self) -> Result<NextRecord, StoreError> {
         let nonce = getrandom::u64()
             .map_err(|error| StoreError::Failed(format!("no random numbers: {error}")))?;
@@ -288,11 +305,15 @@ impl Change<'_> {
 /// Generation and nonce of a commit; the fingerprint comes with the staged bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NextRecord {
-    pub(super) generation: u64,
+    generation: u64,
     nonce: u64,
 }
 
 impl NextRecord {
+    pub(super) const fn generation(self) -> u64 {
+        self.generation
+    }
+
     pub(super) const fn of(self, fingerprint: Fingerprint) -> Record {
         Record {
             generation: self.generation,

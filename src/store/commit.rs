@@ -147,61 +147,15 @@ impl Store {
                 .into_iter()
                 .map(|copy| copy.map(|copy| copy.archived))
                 .collect();
-            put.change.conclude(results, put.record.generation)
+            put.change.conclude(results, put.record.generation())
         });
         epochs.into_iter().zip(done).collect()
-    }
-
-    /// Archives the current copy and marks the artifact removed.
-    pub fn remove(&self, name: &ArtifactName, guard: Guard<'_>) -> Result<Committed, StoreError> {
-        let begun = self.begin(name, guard);
-        let epoch = begun.as_ref().ok().and_then(|change| change.lead.epoch());
-        let result = begun.and_then(|change| self.remove_all(&change));
-        audit::note(self, "remove", name, epoch, &result);
-        result
-    }
-
-    fn remove_all(&self, change: &Change<'_>) -> Result<Committed, StoreError> {
-        let name = change.name;
-        if !change.exists() {
-            return Err(StoreError::NotFound {
-                kind: "artifact",
-                what: name.to_string(),
-            });
-        }
-        let next = change.next_record()?;
-        let commit = change.pass_the_gate()?;
-        let ids = change.archive_ids();
-        // The copy's version and its removal are two events of one moment, in this order.
-        let removed_id = ids
-            .iter()
-            .copied()
-            .max()
-            .map_or_else(|| change.next_id(), VersionId::next);
-        let pending: Vec<_> = change
-            .slots
-            .iter()
-            .zip(ids)
-            .map(|(slot, id)| {
-                let (name, commit) = (name.clone(), commit.clone());
-                let record = next.of(Fingerprint::of(0, &[], &[]));
-                slot.volume.start(Lane::Bulk, move |dir, pulse| {
-                    let _inside = commit;
-                    let archived = dir.archive(&name, id, Durable::Now, pulse)?;
-                    dir.sync_versions()?;
-                    dir.write_removal(&name, removed_id, &record, pulse)?;
-                    dir.unlink(&name)?;
-                    Ok(archived)
-                })
-            })
-            .collect();
-        let results = pending.into_iter().map(Pending::wait).collect();
-        change.conclude(results, next.generation)
     }
 }
 
 impl Change<'_> {
-    fn conclude(
+    /// What came of a change, replica by replica.
+    pub(super) fn conclude(
         &self,
         results: Vec<Result<Option<VersionId>, VolumeError>>,
         generation: u64,
@@ -323,12 +277,20 @@ impl Put<'_> {
             return;
         };
         let path = copy.staged.path.clone();
-        let removed = slot.volume.run(Lane::Bulk, move |_, _| {
-            std::fs::remove_file(&path).at("remove", &path)
+        discard(slot, path);
+    }
+}
+
+/// Gives the room of a staged file back; one that was renamed is there no more.
+pub(super) fn discard(slot: &Slot, path: PathBuf) {
+    let removed = slot
+        .volume
+        .run(Lane::Bulk, move |_, _| match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            result => result.at("remove", &path),
         });
-        if let Err(error) = removed {
-            tracing::warn!(%error, "a staged file stays until the next sweep");
-        }
+    if let Err(error) = removed {
+        tracing::warn!(%error, "a staged file stays until the next sweep");
     }
 }
 
@@ -370,18 +332,9 @@ fn stage_again(puts: &mut Puts<'_>, failed: &[&Slot]) {
 fn refuse_without_quorum(puts: &mut Puts<'_>) {
     for place in puts {
         let Ok(put) = place else { continue };
-        let counting = put.staged().filter(|(_, slot, _)| slot.counts()).count();
-        if counting >= put.change.quorum.needed {
+        let Err(error) = put.change.require_quorum(&put.copies) else {
             continue;
-        }
-        let why: Vec<_> = put
-            .copies
-            .iter()
-            .zip(&put.change.slots)
-            .filter_map(|(copy, slot)| Some((slot.label(), copy.as_ref().err()?.to_string())))
-            .chain(put.change.failed.iter().cloned())
-            .collect();
-        let error = put.change.quorum.missed(counting, why);
+        };
         for position in 0..put.copies.len() {
             put.discard(position);
         }
@@ -462,6 +415,7 @@ fn publish(puts: &mut Puts<'_>) {
     for (put, pending) in puts.iter_mut().flatten().zip(pending) {
         for (position, pending) in pending {
             if let Err(error) = pending.wait() {
+                put.discard(position);
                 put.set(position, Err(error));
             }
         }
@@ -500,6 +454,7 @@ fn on_each_volume(puts: &mut Puts<'_>, work: fn(&Dir) -> Result<(), VolumeError>
             if let Some(position) = position
                 && matches!(put.copies.get(position), Some(Ok(_)))
             {
+                put.discard(position);
                 put.set(position, Err(error.again()));
             }
         }
