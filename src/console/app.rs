@@ -357,6 +357,12 @@ impl App {
         self.data.findings.get(self.place().list.selected)
     }
 
+    /// Whether the volume is fuller than the configuration allows without a word.
+    pub fn is_full(&self, label: &str) -> bool {
+        let mut findings = self.data.findings.iter();
+        findings.any(|f| f.kind == FindingKind::VolumeFull && f.subject == label)
+    }
+
     pub fn selected_backup(&self) -> Option<&BackupView> {
         self.backups().get(self.place().list.selected)
     }

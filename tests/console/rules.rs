@@ -181,6 +181,61 @@ fn help_and_palette_list_every_action() {
 }
 
 #[test]
+fn the_palette_says_what_cannot_be_done_and_why() {
+    let mut backend = FakeBackend::new(Shape::Damaged);
+    backend.read_only = true;
+    let theme = Theme::new(ThemeName::Dark, false);
+    let mut console = Headless::with(backend, theme, (80, 24));
+    console.press("3 : f i x");
+    assert!(
+        console.text().contains("fix is not possible: "),
+        "{}",
+        console.text()
+    );
+    // Of two that fit, what this pane has comes first; what is elsewhere says where.
+    console.press("esc 2 : r e b a l");
+    assert!(console.text().contains("bring artifacts to their homes"));
+    console.press("esc 1 : r e b a l");
+    assert!(
+        console.text().contains("rebalance works in"),
+        "{}",
+        console.text()
+    );
+}
+
+#[test]
+fn no_line_of_the_help_is_cut_and_it_scrolls_without_a_dead_key() {
+    let mut console = Headless::open(Shape::Damaged, (80, 24));
+    for pane in Pane::ALL {
+        console.press(&format!("{} ?", pane.index() + 1));
+        let first = console.text();
+        assert!(!first.contains("… │"), "{first}");
+        for _ in 0..40 {
+            console.press("pagedown");
+        }
+        let last = console.text();
+        assert!(!last.contains("more   esc"), "{last}");
+        assert!(
+            last.contains("leave the console") || last.contains("other panes"),
+            "{last}"
+        );
+        console.press("up");
+        assert_ne!(console.text(), last, "the first key up moves");
+        console.press("esc");
+    }
+}
+
+#[test]
+fn the_footer_names_resuming_only_where_something_can_be_resumed() {
+    let mut console = Headless::open(Shape::Damaged, (80, 24));
+    console.press("1 home");
+    assert!(console.text().contains("r resume"), "{}", console.text());
+    console.press("down down");
+    let footer = console.text().lines().last().unwrap_or_default().to_owned();
+    assert!(!footer.contains("resume"), "{footer}");
+}
+
+#[test]
 fn the_palette_does_what_the_key_does() {
     let mut console = Headless::open(Shape::Healthy, (100, 30));
     console.press(": c l u s t e r enter");

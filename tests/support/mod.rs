@@ -22,7 +22,10 @@ impl std::fmt::Debug for Run {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { code, stderr, .. } = self;
         let stdout = self.text();
-        write!(out, "exit {code:?}\n── stdout\n{stdout}\n── stderr\n{stderr}")
+        write!(
+            out,
+            "exit {code:?}\n── stdout\n{stdout}\n── stderr\n{stderr}"
+        )
     }
 }
 

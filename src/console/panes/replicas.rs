@@ -291,7 +291,10 @@ fn remedy(app: &App, survey: &Survey, artifact: &ArtifactView) -> Option<String>
     Some(match artifact.state {
         ArtifactState::Ok | ArtifactState::Unreachable => return None,
         ArtifactState::Divergent => {
-            format!("{} compares them; you say which is right", key(Action::Prefer))
+            format!(
+                "{} compares them; you say which is right",
+                key(Action::Prefer)
+            )
         }
         ArtifactState::Lost => {
             let newest = report::reason::newest_intact(survey, older?);

@@ -117,7 +117,13 @@ fn history(app: &App, canvas: &mut Canvas<'_>, artifact: &ArtifactView, parts: &
     let used = canvas.put(area.x, area.y, area.width, &title, role);
     let mut x = area.x + used + 2;
     if entries.len() > 1 {
-        x += canvas.put(x, area.y, area.right().saturating_sub(x), "sizes ", Role::Dim);
+        x += canvas.put(
+            x,
+            area.y,
+            area.right().saturating_sub(x),
+            "sizes ",
+            Role::Dim,
+        );
         sparkline(canvas, x, area.y, area.right().saturating_sub(x), entries);
     }
     let rows = layout::history_height(parts);
@@ -229,7 +235,9 @@ fn entry_line(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, row: Rec
     let origin = origin(entry);
     let room = |x: u16| usize::from(row.right().saturating_sub(x));
     if room(x) >= text::width(&origin) + 11 {
-        let blocks = entry.blocks.map(|n| plural(u64::from(n), "block", "blocks"));
+        let blocks = entry
+            .blocks
+            .map(|n| plural(u64::from(n), "block", "blocks"));
         canvas.put(x, row.y, 10, &blocks.unwrap_or_default(), Role::Dim);
         x += 11;
     }

@@ -128,7 +128,15 @@ pub fn matches(filter: &str, pane: Pane) -> Vec<&'static Entry> {
         let general = entry.panes == Panes::EVERY;
         let elsewhere = !entry.panes.has(pane);
         let other = entry.name != needle;
-        (other, letters_only, elsewhere, -score, general, entry.rank == 0, entry.rank)
+        (
+            other,
+            letters_only,
+            elsewhere,
+            -score,
+            general,
+            entry.rank == 0,
+            entry.rank,
+        )
     });
     found.into_iter().map(|(_, entry)| entry).collect()
 }
