@@ -203,6 +203,8 @@ pub struct App {
     /// What happened by itself; the first is shown.
     pub events: VecDeque<News>,
     pub begun: Option<Stroke>,
+    /// When the last key came.
+    pub last_key: Duration,
     pub last_ticket: Ticket,
     /// Work since the last safe point is being finished before leaving.
     pub leaving: bool,
@@ -232,6 +234,7 @@ impl App {
             notice: None,
             events: VecDeque::new(),
             begun: None,
+            last_key: Duration::ZERO,
             last_ticket: 0,
             leaving: false,
         }

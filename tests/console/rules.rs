@@ -11,6 +11,7 @@ use maifdeck::{
         widgets::Dialog,
     },
     journal::JobState,
+    plan::Intent,
 };
 
 use crate::{
@@ -333,6 +334,37 @@ fn a_job_shows_its_progress_and_its_end() {
         console.text()
     );
     assert!(console.app.running.is_empty());
+}
+
+/// What a job leads to opens for who waits for it; who went on working gets a word and no dialog, and a
+/// long word is not cut.
+#[test]
+fn what_follows_a_job_takes_no_key_from_who_went_on_working() {
+    for (keys, opens) in [("", true), ("3 down", false)] {
+        let mut console = Headless::open(Shape::Damaged, (80, 24));
+        console.press("1 c");
+        let held = console.backend.held.lock().unwrap().pop().unwrap();
+        console.tick(Duration::from_millis(300));
+        console.press(keys);
+        held.done.send_replace(Some(JobOutcome {
+            state: JobState::Partial,
+            message: "2 found, 2 queued for repair, 0 mended, 318 files verified".to_owned(),
+            errors: Vec::new(),
+            then: Some(Intent::Repair {
+                names: Vec::new(),
+                accept_older: false,
+                prefer: None,
+                volume: None,
+            }),
+        }));
+        console.tick(Duration::from_millis(300));
+        assert_eq!(console.app.dialog.is_some(), opens);
+        if !opens {
+            let text = console.text();
+            assert!(text.contains("2 queued for repair"), "{text}");
+            assert!(text.contains("F in Overview repairs"), "{text}");
+        }
+    }
 }
 
 #[test]
