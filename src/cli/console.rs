@@ -1,6 +1,6 @@
 //! Opening the console on a store.
 
-use std::{io::IsTerminal, sync::Arc};
+use std::{io::IsTerminal, path::Path, sync::Arc};
 
 use super::{
     Context,
@@ -10,7 +10,7 @@ use crate::{
     clock::SystemClock,
     console::{
         self, Backend, Options,
-        live::Live,
+        live::{Live, Successor},
         setup::{Founder, LiveFounder},
     },
     demo::Demo,
@@ -35,7 +35,27 @@ pub fn open(context: &Context<'_>) -> Result<u8, StoreError> {
     } else {
         Access::Write
     };
-    run(context.global, located.config, access, shown)
+    let successor = successor(context.global, located.file.as_deref());
+    run(
+        context.global,
+        located.config,
+        access,
+        shown,
+        Some(successor),
+    )
+}
+
+/// How a job goes on that is left running: on the same store, with the console's log.
+fn successor(global: &Global, config: Option<&Path>) -> Successor {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let log = super::log::path(global, true);
+    let mut arguments = Vec::new();
+    for (option, path) in [("--config", config), ("--log-file", log.as_deref())] {
+        if let Some(path) = path {
+            arguments.extend([option.into(), absolute(path).into_os_string()]);
+        }
+    }
+    Successor { arguments }
 }
 
 /// No store is configured: the guided setup.
@@ -59,12 +79,14 @@ pub fn is_possible() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// Opens it on the store of this configuration; `shown` is where that came from.
+/// Opens it on the store of this configuration; `shown` is where that came from, and `successor` goes
+/// on with jobs that are left running.
 pub fn run(
     global: &Global,
     config: Config,
     access: Access,
     shown: String,
+    successor: Option<Successor>,
 ) -> Result<u8, StoreError> {
     if !is_possible() {
         return Err(StoreError::Usage(
@@ -76,7 +98,11 @@ pub fn run(
     // A volume that hangs keeps the store from opening until its deadline, but not the screen.
     let open = move || -> Arc<dyn Backend> {
         let store = Store::open(Arc::new(config), SystemClock::shared(), access);
-        Arc::new(Live::new(store, shown))
+        let live = Live::new(store, shown);
+        Arc::new(match successor {
+            Some(successor) => live.succeeded_by(successor),
+            None => live,
+        })
     };
     console::open_later(Box::new(open), options)
         .map_err(|error| StoreError::Usage(error.to_string()))

@@ -47,7 +47,7 @@ pub fn demo(context: &Context<'_>, arguments: &Demo) -> Result<u8, StoreError> {
             Access::Write
         };
         let place = shown(&built.config);
-        let code = super::console::run(context.global, located.config, access, place)?;
+        let code = super::console::run(context.global, located.config, access, place, None)?;
         if arguments.keep
             && let Some(temporary) = temporary
         {

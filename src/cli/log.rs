@@ -1,6 +1,6 @@
 //! The log: to a file, never to the screen.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
@@ -8,13 +8,18 @@ use tracing_subscriber::EnvFilter;
 use super::args::Global;
 use crate::{local, store::StoreError, volume::At};
 
+/// Where the log goes.
+pub fn path(global: &Global, console: bool) -> Option<PathBuf> {
+    global.log_file.clone().or_else(|| {
+        let directory = local::directory().filter(|_| console)?;
+        Some(directory.join("maifdeck.log"))
+    })
+}
+
 /// Starts logging to `--log-file`; the console logs to the state directory even without it. What
 /// is returned flushes the log when it is dropped.
 pub fn start(global: &Global, console: bool) -> Result<Option<WorkerGuard>, StoreError> {
-    let Some(path) = global.log_file.clone().or_else(|| {
-        let directory = local::directory().filter(|_| console)?;
-        Some(directory.join("maifdeck.log"))
-    }) else {
+    let Some(path) = path(global, console) else {
         return Ok(None);
     };
     if let Some(parent) = path

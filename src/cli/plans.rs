@@ -1,6 +1,10 @@
 //! Commands that make a plan: print it, have it confirmed, apply exactly it.
 
-use std::{io::Read, sync::Arc};
+use std::{
+    io::Read,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -190,6 +194,9 @@ impl<'a> PlanDocument<'a> {
                 "replaces": summary.replaces,
                 "archives": summary.archives,
                 "removes": summary.removes,
+                "added": summary.added,
+                "replaced": summary.replaced,
+                "same": summary.same,
                 "bytes": summary.bytes,
                 "space": summary.space,
                 "unrecoverable": summary.unrecoverable,
@@ -222,6 +229,9 @@ fn print_plan(context: &Context<'_>, plan: &Plan) {
         summary.archives,
         summary.removes
     ));
+    if let Some(artifacts) = report::plan::artifacts(summary) {
+        say(&format!("  {artifacts}"));
+    }
     for need in &summary.space {
         say(&format!(
             "  {:<8} needs {:>10} of {} free",
@@ -307,6 +317,17 @@ fn print_job(context: &Context<'_>, job: &JobView) {
     }
 }
 
+/// The store as it is once whoever ran the job has ended.
+fn after_another(store: Store, id: &str) -> Result<Store, StoreError> {
+    /// A console that leaves ends within two seconds.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let began = Instant::now();
+    while read::view(&store, id)?.state == JobState::Running && began.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(store.reopened())
+}
+
 /// `jobs` and what is done with them
 pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, StoreError> {
     let store = context.open(false)?;
@@ -347,7 +368,16 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
             }
             Ok(Exit::DONE)
         }
-        Some(JobsCommand::Resume { id }) => {
+        Some(JobsCommand::Resume {
+            id,
+            after_another: waits,
+            ..
+        }) => {
+            let store = if *waits {
+                after_another(store, id)?
+            } else {
+                store
+            };
             let job = progress::shown(context, |task| apply::resume(&store, id)?.run(task))?;
             Ok(report_job(context, &job))
         }

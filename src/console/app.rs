@@ -21,7 +21,7 @@ use crate::{
     backup::BackupView,
     journal::{JobState, JobView},
     report::{self, Zone, log::LogLine},
-    store::lease::LeaseView,
+    store::lease::{LeaseState, LeaseView},
     survey::{ArtifactView, Finding, FindingKind, Severity, Survey},
     volume::ArtifactName,
 };
@@ -187,6 +187,8 @@ pub struct App {
     pub versions: Rows,
     /// The filter line has the keys.
     pub filtering: bool,
+    /// Its line is another one than its rows were found for.
+    pub refilter: bool,
     pub marks: Marks,
     /// The divergent artifact whose copies were compared last: now one of them may be chosen.
     pub compared: Option<ArtifactName>,
@@ -223,6 +225,7 @@ impl App {
             replicas: Rows::problems_first(),
             versions: Rows::by_name(),
             filtering: false,
+            refilter: false,
             marks: Marks::default(),
             compared: None,
             marked_last: None,
@@ -412,6 +415,11 @@ impl App {
         self.running.iter().any(|r| r.job.changes)
     }
 
+    /// Whether what changes volumes can go on without the console.
+    pub fn goes_on(&self) -> bool {
+        self.store.detaches && self.is_changing()
+    }
+
     /// Data is called live up to three intervals.
     pub fn is_live(&self) -> bool {
         self.data.survey_error.is_none()
@@ -432,7 +440,10 @@ impl App {
 
     /// Why this change may not be made now.
     pub fn refusal_of(&self, action: Action) -> Option<String> {
-        if action.needs_the_lease() {
+        let unknown = |lease: &LeaseView| lease.state == LeaseState::Unknown;
+        // The lease may be lost with its volume, and a new disk is what brings it back.
+        let is_remedy = action == Action::MarkVolume && self.lease().is_some_and(unknown);
+        if action.needs_the_lease() && !is_remedy {
             self.refusal()
         } else {
             self.store.read_only.clone()

@@ -44,6 +44,8 @@ pub struct StoreInfo {
     pub keep_versions: Policy,
     /// The configuration file.
     pub config: String,
+    /// Whether plans can go on without the console.
+    pub detaches: bool,
 }
 
 /// What this node keeps of the store, as `[cache]` has it.
@@ -297,6 +299,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Where the journal of a job is, for people who go on with it elsewhere. `None`: it keeps none.
     fn journal(&self, _id: &str) -> Option<String> {
         None
+    }
+
+    /// Lets another process go on with a job as soon as this one has ended; its pid.
+    fn detach(&self, _id: &str) -> Result<u32, String> {
+        Err("it cannot go on without the console".to_owned())
     }
 
     /// Who may write now, as it was last seen; never waits. Leases are off unless it says otherwise.

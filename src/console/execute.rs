@@ -63,6 +63,7 @@ pub fn execute(
         | Command::Redraw
         | Command::Reenter
         | Command::Suspend
-        | Command::Quit { .. } => return None,
+        | Command::Quit { .. }
+        | Command::Detach => return None,
     })
 }

@@ -44,7 +44,11 @@ impl Filter {
         let mut filter = Self::default();
         for part in line.split_whitespace() {
             let Some((key, value)) = part.split_once(':') else {
-                filter.words.push(part.to_lowercase());
+                let word = part.to_lowercase();
+                // Said twice it asks no more than once.
+                if !filter.words.contains(&word) {
+                    filter.words.push(word);
+                }
                 continue;
             };
             if value.is_empty() {

@@ -13,9 +13,9 @@ use tokio::sync::mpsc::Sender;
 
 use super::{message::Message, terminal::Terminal};
 
-/// When the screen's own thread cannot leave (a terminal that takes no bytes), this ends the
-/// process all the same.
-const GRACE: Duration = Duration::from_millis(2_300);
+/// When the screen's own thread has not left by then, whatever holds it, this ends the process all
+/// the same.
+const GRACE: Duration = Duration::from_secs(2);
 
 pub fn listen(messages: &Sender<Message>) -> io::Result<()> {
     let keys = messages.clone();
@@ -106,14 +106,19 @@ fn is_hung_up() -> bool {
 
 /// Tells the screen's thread to leave, and leaves by itself when that does not happen.
 fn leave(messages: &Sender<Message>, message: Message, code: i32) {
-    let sent = thread::Builder::new()
+    end_soon(code);
+    drop(messages.try_send(message));
+}
+
+/// Ends the process with this code if it does not end by itself.
+pub fn end_soon(code: i32) {
+    let spawned = thread::Builder::new()
         .name("leave".to_owned())
         .spawn(move || {
             thread::sleep(GRACE);
             process::exit(code);
         });
-    if sent.is_err() {
+    if spawned.is_err() {
         process::exit(code);
     }
-    drop(messages.try_send(message));
 }

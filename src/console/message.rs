@@ -65,6 +65,8 @@ pub enum Message {
     Started(Result<RunningJob, String>),
     /// An answer to the first run.
     Setup(setup::Answer),
+    /// The terminal has taken everything: a frame that had to wait can be drawn.
+    Written,
     /// A worker panicked; in words.
     Panicked(String),
     /// The terminal is gone: nothing may be written to it.
@@ -112,4 +114,6 @@ pub enum Command {
         code: u8,
         silent: bool,
     },
+    /// Leave, and let the plans that run go on without the console.
+    Detach,
 }

@@ -18,6 +18,7 @@ pub mod live;
 mod marks;
 pub mod message;
 mod opening;
+mod outlet;
 mod panes;
 mod rest;
 pub mod rows;

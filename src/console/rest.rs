@@ -9,12 +9,21 @@ use std::{
 };
 
 use super::{
-    backend::RunningJob,
+    backend::{Backend, RunningJob},
     run::{Console, Left},
     terminal::Terminal,
     text,
     update::REST,
 };
+
+/// What becomes of the jobs that were brought to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Afterwards {
+    /// They wait: for the console, or for somebody who resumes them.
+    Wait,
+    /// Another process takes them up when this one has ended.
+    GoOn,
+}
 
 impl Console {
     /// Jobs pause, locks and lease are given back, the shell has the terminal; then all comes back.
@@ -26,7 +35,7 @@ impl Console {
             .map(|running| running.job.task.clone())
             .filter(|task| !task.snapshot().paused)
             .collect();
-        self.bring_to_rest();
+        self.bring_to_rest(Afterwards::Wait);
         let result = self.terminal.suspend();
         self.backend.wake();
         for task in tasks {
@@ -37,8 +46,8 @@ impl Console {
     }
 
     /// Our jobs rest, and the engine has a moment to come to a safe point. Returns where those
-    /// that can be resumed keep their journals.
-    pub(super) fn bring_to_rest(&self) -> Vec<String> {
+    /// that can be resumed keep their journals, and who goes on with them.
+    pub(super) fn bring_to_rest(&self, afterwards: Afterwards) -> Vec<String> {
         let jobs: Vec<_> = self.app.running.iter().map(|r| r.job.clone()).collect();
         for job in &jobs {
             job.task.rest();
@@ -54,10 +63,7 @@ impl Console {
                     .iter()
                     .filter(|job| job.done.borrow().is_none())
                     .filter_map(|job| Some((job, backend.journal(&job.id)?)))
-                    .map(|(job, path)| {
-                        let title = text::clean(&job.title);
-                        format!("left: {title}; its journal: {}", text::clean(&path))
-                    })
+                    .map(|(job, path)| left(&*backend, job, &path, afterwards))
                     .collect();
                 let _ = done.send(lines);
             });
@@ -69,9 +75,28 @@ impl Console {
 
     pub(super) fn hang_up(&self) -> Left {
         Terminal::abandon();
-        self.bring_to_rest();
+        self.bring_to_rest(Afterwards::Wait);
         // Nobody is there to be told.
         (129, Vec::new())
+    }
+}
+
+/// Leaves a job; what the shell's screen says about it.
+fn left(backend: &dyn Backend, job: &RunningJob, journal: &str, afterwards: Afterwards) -> String {
+    let (title, journal) = (text::clean(&job.title), text::clean(journal));
+    // Only plans are journalled step by step; other work begins anew.
+    if afterwards == Afterwards::Wait || !job.changes {
+        return format!("left: {title}; its journal: {journal}");
+    }
+    match backend.detach(&job.id) {
+        Ok(pid) => format!(
+            "goes on as process {pid}: {title}; `maifdeck jobs show {}` tells how far; its journal: {journal}",
+            job.id
+        ),
+        Err(why) => format!(
+            "left: {title}: {}; its journal: {journal}",
+            text::clean(&why)
+        ),
     }
 }
 

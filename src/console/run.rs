@@ -24,10 +24,11 @@ use super::{
     keymap::{Keymap, KeymapError},
     message::{Command, Message, Moment},
     opening::{self, Open},
+    rest::Afterwards,
     setup::{self, End, Founder},
     terminal::Terminal,
     theme::{Theme, ThemeName},
-    update::{begin, update},
+    update::{begin, finish, take, update},
     view,
 };
 use crate::{clock::SharedClock, report::Zone, volume::ArtifactName};
@@ -115,8 +116,8 @@ fn start(start: Start, options: Options) -> Result<u8, ConsoleError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
-    let mut terminal = Terminal::enter(options.mouse)?;
     let (sender, mut receiver) = channel(CHANNEL);
+    let mut terminal = Terminal::enter(options.mouse, &sender)?;
     input::listen(&sender)?;
     runtime.block_on(async move {
         let theme = settings.theme;
@@ -150,6 +151,10 @@ fn start(start: Start, options: Options) -> Result<u8, ConsoleError> {
         };
         let (code, left) = console.run(receiver, ahead).await;
         // The terminal is the shell's again by now. Where these words cannot go nobody reads them.
+        if !left.is_empty() {
+            // A terminal that takes no bytes shall not keep the process either.
+            input::end_soon(code.into());
+        }
         let mut out = io::stderr().lock();
         for line in left {
             let _ = writeln!(out, "{line}");
@@ -232,14 +237,15 @@ impl Console {
                 message = messages.recv() => message,
                 () = sleep_until(wake.into()) => None,
             };
-            commands.extend(first.into_iter().flat_map(|m| update(&mut self.app, m)));
+            commands.extend(first.into_iter().flat_map(|m| take(&mut self.app, m)));
             // Everything that waits is taken in before the screen is drawn once.
             for _ in 0..CHANNEL {
                 let Ok(message) = messages.try_recv() else {
                     break;
                 };
-                commands.extend(update(&mut self.app, message));
+                commands.extend(take(&mut self.app, message));
             }
+            finish(&mut self.app, &mut commands);
             let now = Instant::now();
             if now >= next_tick {
                 let moment = Moment {
@@ -274,6 +280,9 @@ impl Console {
     }
 
     fn draw(&mut self) -> io::Result<()> {
+        if !self.terminal.is_ready() {
+            return Ok(());
+        }
         let (columns, rows) = self.app.size;
         let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
         view::draw(&self.app, &mut buffer);
@@ -297,8 +306,8 @@ impl Console {
                 }
                 Ok(())
             }
-            Command::Copy(text) => Terminal::copy(&text),
-            Command::Bell => Terminal::bell(),
+            Command::Copy(text) => self.terminal.copy(&text),
+            Command::Bell => self.terminal.bell(),
             Command::Redraw => {
                 self.terminal.forget_frame();
                 Ok(())
@@ -306,7 +315,10 @@ impl Console {
             Command::Reenter => self.terminal.resumed(),
             Command::Suspend => self.suspend(),
             Command::Quit { silent: true, .. } => return Flow::Leave(self.hang_up()),
-            Command::Quit { code, .. } => return Flow::Leave((code, self.bring_to_rest())),
+            Command::Quit { code, .. } => {
+                return Flow::Leave((code, self.bring_to_rest(Afterwards::Wait)));
+            }
+            Command::Detach => return Flow::Leave((0, self.bring_to_rest(Afterwards::GoOn))),
             engine => {
                 self.call(engine);
                 Ok(())

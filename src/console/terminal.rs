@@ -2,7 +2,7 @@
 //! included; nothing is written to a terminal that is gone.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     sync::{
         Arc, Mutex, Once, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -21,8 +21,13 @@ use crossterm::{
     },
 };
 use ratatui::buffer::Buffer;
+use tokio::sync::mpsc::Sender;
 
-use super::encode::encode;
+use super::{encode::encode, message::Message, outlet::Outlet};
+
+/// How long the terminal may take for what is waiting for it when it is given back, and for the
+/// bytes that give it back.
+const PATIENCE: Duration = Duration::from_millis(150);
 
 /// A mode that was set and must be undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +41,8 @@ enum Mode {
 
 /// What is set now, in order. Process-wide, because the panic hook must reach it.
 static MODES: Mutex<Vec<Mode>> = Mutex::new(Vec::new());
+/// Where the bytes that undo it go; the first terminal of the process opens it.
+static OUTLET: Mutex<Option<Outlet>> = Mutex::new(None);
 /// The thread that owns the terminal: only its panic ends the screen.
 static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
 static HOOK: Once = Once::new();
@@ -43,14 +50,15 @@ static HOOK: Once = Once::new();
 /// The screen of this process.
 #[derive(Debug)]
 pub struct Terminal {
+    outlet: Outlet,
     last: Option<Buffer>,
     mouse: bool,
     continued: Arc<AtomicBool>,
 }
 
 impl Terminal {
-    /// Takes the terminal over.
-    pub fn enter(mouse: bool) -> io::Result<Self> {
+    /// Takes the terminal over. `messages` get to know when a frame that had to wait can be drawn.
+    pub fn enter(mouse: bool, messages: &Sender<Message>) -> io::Result<Self> {
         if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -61,7 +69,10 @@ impl Terminal {
         signal_hook::flag::register(signal_hook::consts::SIGCONT, Arc::clone(&continued))?;
         *lock(&OWNER) = Some(thread::current().id());
         HOOK.call_once(install_hook);
+        let outlet = Outlet::open(messages.clone())?;
+        *lock(&OUTLET) = Some(outlet.clone());
         let terminal = Self {
+            outlet,
             last: None,
             mouse,
             continued,
@@ -78,7 +89,7 @@ impl Terminal {
             command(&mut bytes).map_err(io::Error::other)?;
             // Noted first: undoing what was not set does no harm, the other way round does.
             lock(&MODES).push(mode);
-            write_all(bytes.as_bytes())
+            self.outlet.send(bytes.as_bytes())
         };
         set(Mode::Alternate, &|b| EnterAlternateScreen.write_ansi(b))?;
         set(Mode::Cursor, &|b| cursor::Hide.write_ansi(b))?;
@@ -91,15 +102,24 @@ impl Terminal {
 
     pub fn size() -> (u16, u16) {
         // A serial line or a fresh pseudo-terminal says 0×0.
-        terminal::size()
+        rustix::termios::tcgetwinsize(rustix::stdio::stdout())
+            .map(|size| (size.ws_col, size.ws_row))
             .ok()
             .filter(|(columns, rows)| *columns > 0 && *rows > 0)
             .unwrap_or((80, 24))
     }
 
+    /// Whether the terminal has taken the last frame; if not, `Message::Written` tells when it has.
+    pub fn is_ready(&self) -> bool {
+        self.outlet.is_free()
+    }
+
     /// Draws what differs from the last frame, in one synchronized write; nothing when nothing
-    /// does. Returns the bytes written.
+    /// does, or as long as the terminal takes nothing. Returns the bytes written.
     pub fn draw(&mut self, next: Buffer) -> io::Result<usize> {
+        if !self.is_ready() {
+            return Ok(0);
+        }
         if self.last.as_ref() == Some(&next) {
             return Ok(0);
         }
@@ -116,7 +136,7 @@ impl Terminal {
         };
         bytes.extend_from_slice(encode(last.diff(&next).into_iter()).as_bytes());
         ansi(&mut bytes, |b| EndSynchronizedUpdate.write_ansi(b));
-        write_all(&bytes)?;
+        self.outlet.send(&bytes)?;
         self.last = Some(next);
         Ok(bytes.len())
     }
@@ -127,17 +147,17 @@ impl Terminal {
     }
 
     /// Hands text to the terminal's clipboard by OSC 52. Whether it takes it nobody can know.
-    pub fn copy(text: &str) -> io::Result<()> {
+    pub fn copy(&self, text: &str) -> io::Result<()> {
         let sequence = format!("\x1b]52;c;{}\x07", base64(text.as_bytes()));
         if std::env::var_os("TMUX").is_some() {
             let passed = format!("\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b"));
-            write_all(passed.as_bytes())?;
+            self.outlet.send(passed.as_bytes())?;
         }
-        write_all(sequence.as_bytes())
+        self.outlet.send(sequence.as_bytes())
     }
 
-    pub fn bell() -> io::Result<()> {
-        write_all(b"\x07")
+    pub fn bell(&self) -> io::Result<()> {
+        self.outlet.send(b"\x07")
     }
 
     /// Gives the terminal back, stops the whole process group, and takes the terminal again when
@@ -167,6 +187,9 @@ impl Terminal {
     /// The terminal is gone: nothing is written to it any more.
     pub fn abandon() {
         lock(&MODES).clear();
+        if let Some(outlet) = &*lock(&OUTLET) {
+            outlet.close();
+        }
     }
 }
 
@@ -177,7 +200,8 @@ impl Drop for Terminal {
     }
 }
 
-/// Undoes what is set, last first. Errors have nowhere to go: the terminal may be gone.
+/// Undoes what is set, last first. Errors have nowhere to go: the terminal may be gone, or take no
+/// bytes; then what was drawn last is dropped for these few, which it gets when it reads again.
 fn restore() {
     let modes = std::mem::take(&mut *lock(&MODES));
     let mut bytes = Vec::new();
@@ -194,7 +218,13 @@ fn restore() {
             Mode::Mouse => ansi(&mut bytes, |b| DisableMouseCapture.write_ansi(b)),
         }
     }
-    let _ = write_all(&bytes);
+    if let Some(outlet) = lock(&OUTLET).clone().filter(|_| !bytes.is_empty()) {
+        if !outlet.drain(PATIENCE) {
+            outlet.discard();
+        }
+        let _ = outlet.send(&bytes);
+        outlet.drain(PATIENCE);
+    }
     if modes.contains(&Mode::Raw) {
         let _ = terminal::disable_raw_mode();
     }
@@ -224,12 +254,6 @@ fn ansi(bytes: &mut Vec<u8>, command: impl FnOnce(&mut String) -> std::fmt::Resu
     // Writing to a string cannot fail.
     let _ = command(&mut text);
     bytes.extend_from_slice(text.as_bytes());
-}
-
-fn write_all(bytes: &[u8]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(bytes)?;
-    out.flush()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -54,6 +54,11 @@ pub struct Summary {
     pub replaces: u64,
     pub archives: u64,
     pub removes: u64,
+    /// Artifacts that come, and artifacts whose current copy becomes another one.
+    #[serde(default)]
+    pub added: u64,
+    #[serde(default)]
+    pub replaced: u64,
     /// Artifacts that are already as wanted.
     pub same: u64,
     pub bytes: u64,

@@ -1,7 +1,14 @@
 //! Long lists: what the filter line means, the orders, marks.
 
 use maifdeck::{
-    console::message::Message, console::widgets::Dialog, plan::Intent, survey::ArtifactState,
+    console::{
+        keys::Stroke,
+        message::Message,
+        update::{finish, take},
+        widgets::Dialog,
+    },
+    plan::Intent,
+    survey::ArtifactState,
 };
 
 use crate::{
@@ -23,6 +30,49 @@ fn filtered(console: &mut Headless, filter: &str) -> Vec<String> {
     console.type_text(filter);
     console.press("enter");
     listed(console)
+}
+
+/// With a million rows a letter takes some of its budget: those that come faster share one search.
+#[test]
+fn letters_that_come_together_are_looked_for_once_and_before_any_other_key() {
+    let mut console = Headless::open(Shape::Damaged, (120, 40));
+    console.press("3 /");
+    let all = listed(&console);
+    let letter = |c: &str| Message::Key(Stroke::parse(c).unwrap().event());
+    for c in ["r", "e", "p"] {
+        assert_eq!(take(&mut console.app, letter(c)), []);
+        assert_eq!(listed(&console), all, "nothing was looked for yet");
+    }
+    finish(&mut console.app, &mut Vec::new());
+    let found = listed(&console);
+    assert!(found.len() < all.len() && !found.is_empty());
+    assert_eq!(console.app.rows().unwrap().filter, "rep");
+    // One key at a time finds the same.
+    let mut other = Headless::open(Shape::Damaged, (120, 40));
+    assert_eq!(filtered_in(&mut other, "rep"), found);
+    // The key after the letters sees what they found.
+    take(&mut console.app, letter("o"));
+    take(&mut console.app, letter("down"));
+    assert_eq!(listed(&console), filtered_in(&mut other, "repo"));
+    assert!(console.app.place().list.selected < listed(&console).len());
+}
+
+fn filtered_in(console: &mut Headless, filter: &str) -> Vec<String> {
+    console.press("3");
+    filtered(console, filter)
+}
+
+#[test]
+fn what_is_pasted_into_a_line_by_mistake_ends_somewhere() {
+    let mut console = Headless::open(Shape::Damaged, (120, 40));
+    console.press("3 /");
+    console.send(Message::Paste("a ".repeat(50_000)));
+    assert_eq!(console.app.rows().unwrap().filter.len(), 4096);
+    console.type_text("b");
+    assert_eq!(console.app.rows().unwrap().filter.len(), 4096);
+    console.press("C-u a");
+    let found = listed(&console);
+    assert_eq!(filtered(&mut console, "a a a"), found);
 }
 
 #[test]

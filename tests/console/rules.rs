@@ -270,6 +270,34 @@ fn leaving_asks_only_when_jobs_run() {
 }
 
 #[test]
+fn a_plan_can_go_on_without_the_console_where_its_store_stays() {
+    let begun = || {
+        let mut console = Headless::open(Shape::Damaged, (100, 30));
+        console.press("F");
+        console.tick(Duration::from_millis(300));
+        if let Some(Dialog::Plan(_)) = console.app.dialog {
+            console.press("tab enter");
+        }
+        assert!(console.app.is_changing(), "{}", console.text());
+        console
+    };
+    let mut console = begun();
+    console.press("q");
+    assert!(console.text().contains("Continue detached"));
+    console.press("down down down enter");
+    assert_eq!(console.asked, [Command::Detach]);
+    // The playground goes with the console.
+    let mut console = begun();
+    console.app.store.detaches = false;
+    console.press("q");
+    assert!(!console.text().contains("Continue detached"));
+    // A backup has no journal to go on from.
+    let mut console = Headless::open(Shape::Healthy, (100, 30));
+    console.press("b q");
+    assert!(!console.text().contains("Continue detached"));
+}
+
+#[test]
 fn the_question_of_leaving_follows_the_jobs() {
     let mut console = Headless::open(Shape::Healthy, (100, 30));
     console.press("b b q");

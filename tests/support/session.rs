@@ -18,6 +18,8 @@ pub struct Shown {
     pub parser: Option<vt100::Parser>,
     pub bytes: Vec<u8>,
     pub closed: bool,
+    /// The terminal takes no bytes for now.
+    pub held: bool,
 }
 
 /// The console in a pseudo-terminal.
@@ -107,6 +109,9 @@ impl Session {
                 if read == 0 {
                     return;
                 }
+                while shown.held {
+                    shown = sink.1.wait(shown).unwrap();
+                }
             }
         });
         Self {
@@ -115,6 +120,20 @@ impl Session {
             master: pair.master,
             shown,
         }
+    }
+
+    /// Makes a terminal of it that takes no bytes, or one that does again.
+    pub fn hold(&self, held: bool) {
+        self.shown.0.lock().unwrap().held = held;
+        self.shown.1.notify_all();
+    }
+
+    /// Whether the terminal is as a shell wants it: lines, echo, signals.
+    pub fn is_cooked(&self) -> bool {
+        use rustix::termios::{LocalModes, tcgetattr};
+        let tty = std::fs::File::open(self.master.tty_name().unwrap()).unwrap();
+        let wanted = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+        tcgetattr(&tty).unwrap().local_modes.contains(wanted)
     }
 
     pub fn press(&mut self, keys: &str) {
@@ -198,9 +217,11 @@ impl Session {
         }
     }
 
-    /// The terminal was given back: alternate screen left, cursor shown, paste mode off.
+    /// The terminal was given back: lines and echo as before, alternate screen left, cursor shown,
+    /// paste mode off.
     #[track_caller]
     pub fn is_restored(&self) {
+        assert!(self.is_cooked(), "the terminal stays raw");
         // The last bytes may still be on their way from the terminal when the process is gone.
         let shown = self.shown.0.lock().unwrap();
         let (shown, _) = self

@@ -52,7 +52,8 @@ pub const fn finding_pane(kind: FindingKind) -> Pane {
         | FindingKind::VolumeReadonly
         | FindingKind::NoQuorum
         | FindingKind::LeaseBlocked
-        | FindingKind::LeaseExpired => Pane::Cluster,
+        | FindingKind::LeaseExpired
+        | FindingKind::LeaseUnknown => Pane::Cluster,
         FindingKind::BackupNone
         | FindingKind::BackupOld
         | FindingKind::BackupUnverified
@@ -139,6 +140,7 @@ const fn usual(kind: FindingKind) -> Action {
         | FindingKind::BackupShrunk
         | FindingKind::LeaseBlocked
         | FindingKind::LeaseExpired
+        | FindingKind::LeaseUnknown
         | FindingKind::VolumeFull
         | FindingKind::OtherFiles => Action::Open,
         FindingKind::ScrubOverdue => Action::Scrub,

@@ -4,6 +4,7 @@ mod elsewhere;
 mod history;
 mod inspect;
 mod refresh;
+mod successor;
 mod work;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,7 @@ use crate::{
     volume::{ArtifactName, Lane, lock},
 };
 use refresh::Memory;
+pub use successor::Successor;
 
 /// The engine of one open store.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ pub struct Live {
     catalogue: Catalogue,
     /// Verifications of this process.
     unjournalled: Arc<Mutex<Vec<JobView>>>,
+    successor: Option<Successor>,
 }
 
 impl Live {
@@ -61,6 +64,16 @@ impl Live {
             backups: Mutex::default(),
             catalogue: Catalogue::default(),
             unjournalled: Arc::default(),
+            successor: None,
+        }
+    }
+
+    /// Jobs can go on without the console, by this.
+    #[must_use]
+    pub fn succeeded_by(self, successor: Successor) -> Self {
+        Self {
+            successor: Some(successor),
+            ..self
         }
     }
 
@@ -108,6 +121,7 @@ impl Backend for Live {
             keep_backups: config.backup.as_ref().map(Policy::from).unwrap_or_default(),
             keep_versions: Policy::from(&config.versions),
             config: self.config.clone(),
+            detaches: self.successor.is_some(),
         }
     }
 
@@ -226,6 +240,13 @@ impl Backend for Live {
                 .is_ok_and(|there| there)
                 .then(|| path.display().to_string())
         })
+    }
+
+    fn detach(&self, id: &str) -> Result<u32, String> {
+        let successor = self.successor.as_ref();
+        successor
+            .ok_or_else(|| "this store goes with the console".to_owned())?
+            .take_up(id)
     }
 
     fn lease(&self) -> LeaseView {

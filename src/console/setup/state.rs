@@ -143,8 +143,7 @@ impl Setup {
 
     pub fn paste(&mut self, pasted: &str) {
         if matches!(self.step, Step::Directories | Step::Backups) {
-            self.typed
-                .extend(pasted.chars().filter(|c| !c.is_control()));
+            widgets::append(&mut self.typed, pasted);
         }
     }
 

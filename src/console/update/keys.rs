@@ -11,7 +11,7 @@ use crate::{
         keymap::Lookup,
         keys::Stroke,
         layout,
-        message::Command,
+        message::{Command, Message},
         view,
         widgets::{self, Dialog, Reply},
     },
@@ -110,13 +110,32 @@ pub(super) fn filter_key(app: &mut App, event: KeyEvent) -> Vec<Command> {
             set_filter(app, String::new());
         }
         _ => {
-            let mut filter = app.rows().map(|r| r.filter.clone()).unwrap_or_default();
-            if widgets::edit(&mut filter, event) {
-                set_filter(app, filter);
+            if let Some(rows) = app.rows_mut()
+                && widgets::edit(&mut rows.filter, event)
+            {
+                app.refilter = true;
             }
         }
     }
     Vec::new()
+}
+
+/// Whether it is a key that only changes the line of the filter.
+pub(super) fn is_typed(app: &App, message: &Message) -> bool {
+    let Message::Key(event) = message else {
+        return false;
+    };
+    let letter = matches!(event.code, KeyCode::Char(_) | KeyCode::Backspace);
+    app.filtering
+        && app.dialog.is_none()
+        && letter
+        && Some(Stroke::of(*event)) != Stroke::parse("C-c")
+}
+
+/// Looks for what fits the line of the filter as it is now.
+pub(super) fn refilter(app: &mut App) {
+    let filter = app.rows().map(|rows| rows.filter.clone());
+    set_filter(app, filter.unwrap_or_default());
 }
 
 /// Filters the pane's artifacts; the best fit is selected.
@@ -140,9 +159,10 @@ pub(super) fn paste(app: &mut App, pasted: &str) {
         Some(Dialog::TakeOver(question)) => question.paste(),
         Some(Dialog::Prompt(prompt)) => prompt.paste(pasted),
         None if app.filtering => {
-            let mut filter = app.rows().map(|r| r.filter.clone()).unwrap_or_default();
-            filter.extend(pasted.chars().filter(|c| !c.is_control()));
-            set_filter(app, filter);
+            if let Some(rows) = app.rows_mut() {
+                widgets::append(&mut rows.filter, pasted);
+                app.refilter = true;
+            }
         }
         Some(_) | None => {}
     }

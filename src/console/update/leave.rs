@@ -9,7 +9,7 @@ use crate::console::{
 };
 
 /// How long jobs have to come to a safe point when the console leaves.
-pub const REST: Duration = Duration::from_millis(1_700);
+pub const REST: Duration = Duration::from_millis(1_600);
 
 pub fn quit(app: &mut App) -> Vec<Command> {
     if app.running.is_empty() {

@@ -37,9 +37,37 @@ pub fn begin(app: &mut App) -> Vec<Command> {
     ]
 }
 
-/// One message.
+/// One message, and what follows from it.
 pub fn update(app: &mut App, message: Message) -> Vec<Command> {
-    let mut commands = match message {
+    let mut commands = take(app, message);
+    finish(app, &mut commands);
+    commands
+}
+
+/// One of several messages that came together. Letters of a filter only change its line: what fits is
+/// looked for when another message needs to know, or in [`finish`], and so once for all of them.
+pub fn take(app: &mut App, message: Message) -> Vec<Command> {
+    let mut commands = Vec::new();
+    if !keys::is_typed(app, &message) {
+        finish(app, &mut commands);
+    }
+    commands.extend(changed(app, message));
+    if !app.refilter {
+        settle(app, &mut commands);
+    }
+    commands
+}
+
+/// Before the screen is drawn: what the messages left to do.
+pub fn finish(app: &mut App, commands: &mut Vec<Command>) {
+    if std::mem::take(&mut app.refilter) {
+        keys::refilter(app);
+        settle(app, commands);
+    }
+}
+
+fn changed(app: &mut App, message: Message) -> Vec<Command> {
+    match message {
         Message::Key(event) if event.kind == KeyEventKind::Release => Vec::new(),
         Message::Key(event) => keys::key(app, event),
         Message::Paste(text) => {
@@ -62,6 +90,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Command> {
             silent: false,
         }],
         Message::Continued => vec![Command::Reenter],
+        Message::Written => Vec::new(),
         Message::Panicked(what) => {
             app.pending = super::app::Pending {
                 next_refresh: app.moment.elapsed + app.settings.refresh * 5,
@@ -79,9 +108,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Command> {
             Vec::new()
         }
         answer => answers::answered(app, answer),
-    };
-    settle(app, &mut commands);
-    commands
+    }
 }
 
 /// Notes what the selection is on, so that it follows the thing when rows move.

@@ -1,10 +1,10 @@
 //! Leaving while jobs run. It shows them as they are now, and closes by itself when the last one
 //! has ended: then nothing is left to ask.
 //!
-//! There is no "continue detached": a job lives in this process and holds the lock on its journal,
-//! so another process could only take it up after this one has ended, and nobody would be there to
-//! see whether it did; backups and verifications have no journal to go on from at all. Inside tmux or
-//! screen the console itself can be detached, and the dialog says so.
+//! A job lives in this process and holds the lock on its journal, so "continue detached" means that
+//! another process takes it up from its journal when this one has ended. Plans can go on so; backups
+//! and verifications have nothing to go on from. Inside tmux or screen the console itself can be
+//! detached, and the dialog says so.
 
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
@@ -31,27 +31,38 @@ pub enum LeaveDialog {
     #[default]
     Stay,
     Pause,
+    Detach,
 }
 
 impl LeaveDialog {
-    pub fn key(&mut self, event: KeyEvent) -> Reply {
+    /// The answers that there are; with plans running that can do so they can go on.
+    fn answers(goes_on: bool) -> &'static [Self] {
+        if goes_on {
+            &[Self::Stay, Self::Pause, Self::Detach]
+        } else {
+            &[Self::Stay, Self::Pause]
+        }
+    }
+
+    pub fn key(&mut self, goes_on: bool, event: KeyEvent) -> Reply {
+        let answers = Self::answers(goes_on);
+        let at = answers.iter().position(|answer| answer == self);
+        let (at, last) = (at.unwrap_or(0), answers.len() - 1);
+        let mut go = |to: usize| *self = answers.get(to).copied().unwrap_or_default();
         match event.code {
-            KeyCode::Up | KeyCode::Char('k') => *self = Self::Stay,
-            KeyCode::Down | KeyCode::Char('j') => *self = Self::Pause,
-            KeyCode::Tab | KeyCode::BackTab => {
-                *self = match self {
-                    Self::Stay => Self::Pause,
-                    Self::Pause => Self::Stay,
-                };
-            }
+            KeyCode::Up | KeyCode::Char('k') => go(at.saturating_sub(1)),
+            KeyCode::Down | KeyCode::Char('j') => go((at + 1).min(last)),
+            KeyCode::Tab => go((at + 1) % answers.len()),
+            KeyCode::BackTab => go(at.checked_sub(1).unwrap_or(last)),
             KeyCode::Char('q') => return Reply::Close,
             KeyCode::Enter => {
-                return match self {
+                return match answers.get(at).copied().unwrap_or_default() {
                     Self::Stay => Reply::Close,
                     Self::Pause => Reply::Do(Command::Quit {
                         code: 0,
                         silent: false,
                     }),
+                    Self::Detach => Reply::Do(Command::Detach),
                 };
             }
             _ => {}
@@ -65,7 +76,9 @@ impl LeaveDialog {
         let more = u16::from(jobs > shown);
         let rows = u16::try_from(shown).unwrap_or(0) + more;
         let width = 76.min(screen.width.saturating_sub(4));
-        let area = centred(screen, width, rows + 9);
+        let answers = Self::answers(app.goes_on());
+        let lines = 2 * u16::try_from(answers.len()).unwrap_or(0);
+        let area = centred(screen, width, rows + lines + 5);
         let title = report::plural(jobs as u64, "job is running", "jobs are running");
         let inner = canvas.frame(area, &title, Role::Warning);
         let mut y = inner.y;
@@ -101,16 +114,22 @@ impl LeaveDialog {
         } else {
             "the console stays open"
         };
-        for (answer, name, meaning) in [
-            (Self::Stay, "Stay", stay),
-            (
-                Self::Pause,
-                "Pause and quit",
-                "plans stop at a safe point within 2 s, r resumes; others start anew",
-            ),
-        ] {
+        let chosen = answers.iter().find(|answer| **answer == self);
+        let chosen = chosen.copied().unwrap_or_default();
+        for answer in answers.iter().copied() {
+            let (name, meaning) = match answer {
+                Self::Stay => ("Stay", stay),
+                Self::Pause => (
+                    "Pause and quit",
+                    "plans stop at a safe point within 2 s, r resumes; others start anew",
+                ),
+                Self::Detach => (
+                    "Continue detached",
+                    "plans go on in a process of their own; others start anew",
+                ),
+            };
             let at = line(canvas, &format!("  {name}"), Role::Title);
-            if answer == self && at < inner.bottom() {
+            if answer == chosen && at < inner.bottom() {
                 canvas.put(inner.x, at, 1, canvas.theme.glyphs.marker, Role::Key);
                 let row = Rect::new(inner.x + 1, at, inner.width.saturating_sub(1), 1);
                 canvas.highlight(row, Role::Selected);

@@ -80,7 +80,7 @@ pub fn key(app: &mut App, event: KeyEvent) -> Reply {
     if event.code == KeyCode::Esc || (control && event.code == KeyCode::Char('c')) {
         return Reply::Close;
     }
-    let screen = app.screen();
+    let (screen, goes_on) = (app.screen(), app.goes_on());
     let Some(dialog) = &mut app.dialog else {
         return Reply::Close;
     };
@@ -94,7 +94,7 @@ pub fn key(app: &mut App, event: KeyEvent) -> Reply {
         Dialog::Palette(palette) => palette.key(event, app.pane),
         Dialog::Prompt(prompt) => prompt.key(event),
         Dialog::Choice(choice) => choice.key(event),
-        Dialog::Leave(leave) => leave.key(event),
+        Dialog::Leave(leave) => leave.key(goes_on, event),
         Dialog::TakeOver(question) => question.key(event, &mut app.last_ticket),
     }
 }
@@ -118,6 +118,9 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
     }
 }
 
+/// No name, path or filter is longer. What is pasted by mistake is not looked for in a million names.
+const LINE: usize = 4096;
+
 /// A line of text being typed: enough for names, filters and confirmation words.
 pub fn edit(text: &mut String, event: KeyEvent) -> bool {
     let control = event.modifiers.contains(KeyModifiers::CONTROL);
@@ -135,11 +138,20 @@ pub fn edit(text: &mut String, event: KeyEvent) -> bool {
         KeyCode::Char(c)
             if !control && !event.modifiers.contains(KeyModifiers::ALT) && !c.is_control() =>
         {
-            text.push(c);
-            true
+            let room = text.len() < LINE;
+            if room {
+                text.push(c);
+            }
+            room
         }
         _ => false,
     }
+}
+
+/// Pasted text, as far as there is room for it in a line.
+pub fn append(text: &mut String, pasted: &str) {
+    let room = LINE.saturating_sub(text.len());
+    text.extend(pasted.chars().filter(|c| !c.is_control()).take(room));
 }
 
 /// How far a key scrolls a text, in lines; `None` when it is no such key.

@@ -87,7 +87,7 @@ impl Prompt {
 
     /// Pasted text goes into the line; it is not a confirmation.
     pub fn paste(&mut self, text: &str) {
-        self.text.extend(text.chars().filter(|c| !c.is_control()));
+        super::append(&mut self.text, text);
     }
 
     pub fn draw(&self, canvas: &mut Canvas<'_>, screen: Rect) {
