@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use maifdeck::{
     console::{
         backend::JobOutcome,
-        keymap::{Pane, TABLE},
+        keymap::{Keymap, Pane, TABLE},
         message::{Command, Message, Moment},
         theme::{Theme, ThemeName},
         widgets::Dialog,
@@ -616,4 +617,57 @@ fn a_million_rows_cost_what_the_visible_ones_cost() {
         "{:?}",
         began.elapsed()
     );
+}
+
+/// Keys are data: another key is in the footer, the help and the palette, and does the same.
+#[test]
+fn a_remapped_key_is_shown_everywhere_and_works() {
+    let keys = [("fix".to_owned(), vec!["e".to_owned()])];
+    let mut console = Headless::open(Shape::Damaged, (120, 30));
+    console.app.settings.keymap = Keymap::remapped(&keys.into()).unwrap();
+    console.press("3 j j");
+    let text = console.text();
+    assert!(text.contains("e fix") && !text.contains("f fix"), "{text}");
+    assert!(text.contains("e repairs it"), "{text}");
+    console.press("?");
+    console.type_text("repair the finding");
+    let help = console.text();
+    assert!(help.contains("│ e             fix"), "{help}");
+    console.press("esc :");
+    console.type_text("fix");
+    let palette = console.text();
+    let line = palette.lines().find(|line| line.contains("  fix ")).unwrap();
+    assert!(line.trim_end_matches(['│', ' ']).ends_with(" e"), "{line}");
+    console.press("esc f");
+    assert!(console.app.dialog.is_none(), "the old key means nothing");
+    console.press("e");
+    assert!(matches!(console.app.dialog, Some(Dialog::Plan(_))));
+}
+
+#[test]
+fn the_mouse_selects_tabs_and_rows_and_scrolls() {
+    let mut console = Headless::open(Shape::Damaged, (80, 24));
+    let mut mouse = |kind, column, row| {
+        console.send(Message::Mouse(MouseEvent {
+            kind,
+            column,
+            row,
+            modifiers: KeyModifiers::NONE,
+        }));
+        (console.app.pane, console.app.place().list.selected)
+    };
+    let click = MouseEventKind::Down(MouseButton::Left);
+    assert_eq!(mouse(click, 30, 1), (Pane::Replicas, 0));
+    assert_eq!(mouse(click, 10, 6), (Pane::Replicas, 2));
+    let (_, down) = mouse(MouseEventKind::ScrollDown, 10, 6);
+    assert!(down > 2);
+    assert!(mouse(MouseEventKind::ScrollUp, 10, 6).1 < down);
+}
+
+/// What a backup's restore would be about is told where it is pressed.
+#[test]
+fn marks_are_told_in_backups_too() {
+    let mut console = Headless::open(Shape::Healthy, (80, 24));
+    console.press("4 space space 5");
+    assert!(console.text().contains("2 marked"), "{}", console.text());
 }

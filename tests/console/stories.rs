@@ -203,7 +203,7 @@ fn a_lost_artifact_is_brought_back_from_its_history_by_the_key_beside_its_findin
     // On the way the artifact is seen in Replicas.
     console.sees("restore ledger to version");
     console.press("esc");
-    console.sees("O brings back version");
+    console.sees("O brings that one back");
     console.done("O");
     console.confirm();
     assert!(grounds.text("ledger").contains("first words"));
