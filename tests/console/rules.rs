@@ -636,7 +636,10 @@ fn a_remapped_key_is_shown_everywhere_and_works() {
     console.press("esc :");
     console.type_text("fix");
     let palette = console.text();
-    let line = palette.lines().find(|line| line.contains("  fix ")).unwrap();
+    let line = palette
+        .lines()
+        .find(|line| line.contains("  fix "))
+        .unwrap();
     assert!(line.trim_end_matches(['│', ' ']).ends_with(" e"), "{line}");
     console.press("esc f");
     assert!(console.app.dialog.is_none(), "the old key means nothing");
