@@ -407,3 +407,67 @@ fn whether_a_backup_is_good_is_seen_and_what_is_damaged_in_it_is_named() {
     assert_eq!(s.end(), 0);
     s.is_restored();
 }
+
+/// What is lost comes back, and the divergent one is compared and chosen, from Overview and by the keys
+/// that stand there.
+#[test]
+fn what_is_lost_or_divergent_is_mended_by_the_keys_beside_its_finding() {
+    let (f, mut s) = playground();
+    let lost = s.see("O bring back");
+    let line = lost.lines().find(|line| line.contains("O bring back"));
+    assert!(line.unwrap().contains("has no intact copy"), "{lost}");
+    s.press("O");
+    let dialog = s.see("and press enter to confirm");
+    let word = dialog.split_once("Type  ").unwrap().1;
+    let word = word.split_whitespace().next().unwrap().to_owned();
+    s.press(&word);
+    s.press("\r");
+    s.see("all copies hold the same bytes");
+    s.press("1");
+    s.wait("no more O bring back", |screen| {
+        screen.contains("findings") && !screen.contains("O bring back")
+    });
+    s.press("\u{1b}[H");
+    s.see("p choose copy");
+    s.press("p");
+    s.see("how its copies differ");
+    s.press("p");
+    s.see("is right?");
+    s.press("jj\r");
+    let dialog = s.see("and press enter to confirm");
+    assert!(dialog.contains("--prefer p1.2"), "{dialog}");
+    let word = dialog.split_once("Type  ").unwrap().1;
+    let word = word.split_whitespace().next().unwrap().to_owned();
+    s.press(&word);
+    s.press("\r");
+    s.see("all copies hold the same bytes");
+    s.press("1");
+    s.wait("no more p choose copy", |screen| {
+        screen.contains("findings") && !screen.contains("p choose copy")
+    });
+    s.press("q");
+    assert_eq!(s.end(), 0);
+    let found = f.run(&["--config", "play/maifdeck.toml", "status", "--json"]);
+    let summary = found.exits(1).json()["summary"].clone();
+    assert!(
+        summary["lost"].is_null() || summary["lost"] == 0,
+        "{summary}"
+    );
+    assert!(
+        summary["divergent"].is_null() || summary["divergent"] == 0,
+        "{summary}"
+    );
+}
+
+#[test]
+fn without_symbols_the_screen_is_ascii() {
+    let f = Fixture::empty();
+    f.run(&["demo", "play", "--artifacts", "20", "--no-console"])
+        .exits(0);
+    let arguments = ["--ascii", "--config", "play/maifdeck.toml"];
+    let mut s = Session::open(&f, &arguments, 24, 80);
+    let screen = s.see("findings");
+    assert!(screen.is_ascii(), "{screen}");
+    s.press("q");
+    assert_eq!(s.end(), 0);
+}

@@ -44,6 +44,9 @@ pub struct Global {
     pub json: bool,
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
+    /// The console without symbols, for fonts that lack them
+    #[arg(long, global = true)]
+    pub ascii: bool,
     /// Take names in hexadecimal, for those that are not UTF-8
     #[arg(long, global = true)]
     pub name_hex: bool,

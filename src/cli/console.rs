@@ -67,7 +67,7 @@ fn first_run(context: &Context<'_>, searched: Vec<String>) -> Result<u8, StoreEr
         SystemClock::shared(),
         (Demo::ARTIFACTS, Demo::SEED),
     ));
-    let options = options(&ConsoleConfig::default(), context.global.color);
+    let options = options(&ConsoleConfig::default(), context.global);
     // The playground's directory goes when the founder does, on every way out.
     let code = console::open_first(Arc::clone(&founder) as Arc<dyn Founder>, options);
     founder.clear();
@@ -94,7 +94,7 @@ pub fn run(
         ));
     }
     let _log = super::log::start(global, true)?;
-    let options = options(&config.console, global.color);
+    let options = options(&config.console, global);
     // A volume that hangs keeps the store from opening until its deadline, but not the screen.
     let open = move || -> Arc<dyn Backend> {
         let store = Store::open(Arc::new(config), SystemClock::shared(), access);
@@ -108,11 +108,11 @@ pub fn run(
         .map_err(|error| StoreError::Usage(error.to_string()))
 }
 
-fn options(config: &ConsoleConfig, color: Color) -> Options {
+fn options(config: &ConsoleConfig, global: &Global) -> Options {
     Options {
         refresh: config.refresh,
         theme: config.theme,
-        ascii: config.ascii,
+        ascii: config.ascii || global.ascii,
         mouse: config.mouse,
         bell: config.bell,
         keys: config
@@ -120,7 +120,7 @@ fn options(config: &ConsoleConfig, color: Color) -> Options {
             .iter()
             .map(|(action, keys)| (action.clone(), keys.to_vec()))
             .collect(),
-        color: match color {
+        color: match global.color {
             Color::Auto => console::Color::Auto,
             Color::Always => console::Color::Always,
             Color::Never => console::Color::Never,

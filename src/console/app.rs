@@ -205,6 +205,8 @@ pub struct App {
     /// What happened by itself; the first is shown.
     pub events: VecDeque<News>,
     pub begun: Option<Stroke>,
+    /// When the last key came.
+    pub last_key: Duration,
     pub last_ticket: Ticket,
     /// Work since the last safe point is being finished before leaving.
     pub leaving: bool,
@@ -235,6 +237,7 @@ impl App {
             notice: None,
             events: VecDeque::new(),
             begun: None,
+            last_key: Duration::ZERO,
             last_ticket: 0,
             leaving: false,
         }
@@ -358,6 +361,12 @@ impl App {
 
     pub fn selected_finding(&self) -> Option<&Finding> {
         self.data.findings.get(self.place().list.selected)
+    }
+
+    /// Whether the volume is fuller than the configuration allows without a word.
+    pub fn is_full(&self, label: &str) -> bool {
+        let mut findings = self.data.findings.iter();
+        findings.any(|f| f.kind == FindingKind::VolumeFull && f.subject == label)
     }
 
     pub fn selected_backup(&self) -> Option<&BackupView> {

@@ -143,7 +143,8 @@ pub fn parts(pane: Pane, body: Rect) -> Parts {
         }),
         Pane::Jobs if body.width >= 140 => beside(body.width - 58),
         Pane::Cluster => cluster(body, below),
-        Pane::Replicas | Pane::Versions => below(if body.height >= 26 { 10 } else { 7 }),
+        Pane::Replicas => below(if body.height >= 26 { 11 } else { 8 }),
+        Pane::Versions => below(if body.height >= 26 { 10 } else { 7 }),
         Pane::Jobs | Pane::Partitions => below(if body.height >= 26 { 12 } else { 8 }),
     }
 }

@@ -12,6 +12,8 @@ pub struct Running {
     pub now: Snapshot,
     /// Moments of the last seconds: elapsed, bytes, items.
     pub window: VecDeque<(Duration, u64, u64)>,
+    /// When it began, of the console's own time.
+    pub begun: Duration,
 }
 
 /// The rate and the time left, over the window.
@@ -23,11 +25,12 @@ pub struct Pace {
 }
 
 impl Running {
-    pub fn new(job: RunningJob) -> Self {
+    pub fn new(job: RunningJob, begun: Duration) -> Self {
         Self {
             now: job.task.snapshot(),
             job,
             window: VecDeque::new(),
+            begun,
         }
     }
 

@@ -24,7 +24,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
     rules(&mut canvas, &areas);
     panes::draw(app, &mut canvas, areas.body);
     job_line(app, &mut canvas, areas.job);
-    footer(app, &mut canvas, areas.footer);
+    footer(app, &mut canvas, &areas);
     widgets::draw(app, &mut canvas, screen);
 }
 
@@ -305,12 +305,18 @@ pub fn progress_words(running: &Running) -> Vec<String> {
         }
     }
     if now.failed > 0 {
-        words.push(format!("{} failed", count(now.failed)));
+        // What reads finds damage; that is its purpose and not its failure.
+        let word = match now.phase {
+            "scrubbing" | "verifying" => "damaged",
+            _ => "failed",
+        };
+        words.push(format!("{} {word}", count(now.failed)));
     }
     words
 }
 
-fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+fn footer(app: &App, canvas: &mut Canvas<'_>, areas: &Areas) {
+    let area = areas.footer;
     if area.height == 0 {
         return;
     }
@@ -321,7 +327,17 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let news = || app.events.front().map(|n| (&n.text, n.role));
     if let Some((words, role)) = answer.or_else(news) {
         let room = area.width.saturating_sub(help_width + 2);
-        canvas.put(area.x + 1, area.y, room, words, role);
+        let lines = text::wrap(words, usize::from(room));
+        let mut last = words.as_str();
+        // What is longer begins on the line of the jobs, when none is there.
+        if let [first, _, ..] = lines.as_slice()
+            && app.running.is_empty()
+            && areas.job.height > 0
+        {
+            canvas.put(area.x + 1, areas.job.y, room, first, role);
+            last = words.get(first.len()..).unwrap_or_default().trim_start();
+        }
+        canvas.put(area.x + 1, area.y, room, last, role);
         canvas.put_right(area, &help, Role::Dim);
         return;
     }
@@ -344,7 +360,8 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let mut x = area.x + 1;
     let limit = area.right().saturating_sub(help_width + 1);
     let marks = app.marks.len();
-    if marks > 0 && app.rows().is_some() {
+    // Restoring a backup is about the marked ones too.
+    if marks > 0 && (app.rows().is_some() || app.pane == Pane::Backups) {
         let words = format!("{} {} marked  ", g.marked, count(marks as u64));
         x += canvas.put(x, area.y, limit.saturating_sub(x), &words, Role::Info);
     }

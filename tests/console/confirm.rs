@@ -141,3 +141,29 @@ fn steps_scroll_without_a_dead_key() {
     console.press("up");
     assert_ne!(console.text(), at_the_end);
 }
+
+/// What does not fit of a plan's beginning is scrolled to: nothing of it is out of reach.
+#[test]
+fn every_line_of_a_plan_is_within_reach_on_a_small_screen() {
+    let mut console = Headless::open(Shape::Damaged, (80, 14));
+    console.press("5 R");
+    let Some(Dialog::Plan(dialog)) = &console.app.dialog else {
+        panic!("no plan")
+    };
+    let plan = std::sync::Arc::clone(&dialog.plan);
+    let mut all = String::new();
+    let mut before = String::new();
+    while console.text() != before {
+        before = console.text();
+        all.push_str(&before);
+        console.press("down");
+    }
+    for need in &plan.summary.space {
+        assert!(all.contains(&need.volume.to_string()), "{all}");
+    }
+    for step in &plan.steps {
+        let line = maifdeck::report::step(step);
+        assert!(all.contains(line.trim()), "{line}:\n{all}");
+    }
+    assert!(all.contains("same as: "), "{all}");
+}

@@ -83,6 +83,10 @@ fn directories_grid_backups_and_a_preview_make_a_store() {
         run.text(80, 24)
             .contains("at least one directory is needed")
     );
+    // A list, as the command line takes it, is not taken for one odd name.
+    run.path(&below.join("a,b"));
+    assert!(run.text(80, 24).contains("one directory at a time"));
+    run.press("C-u");
     for disk in ["a", "b", "c"] {
         run.path(&below.join(disk));
     }

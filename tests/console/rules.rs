@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use maifdeck::{
     console::{
         backend::JobOutcome,
-        keymap::{Pane, TABLE},
+        keymap::{Keymap, Pane, TABLE},
         message::{Command, Message, Moment},
         theme::{Theme, ThemeName},
         widgets::Dialog,
     },
     journal::JobState,
+    plan::Intent,
 };
 
 use crate::{
@@ -181,6 +183,61 @@ fn help_and_palette_list_every_action() {
 }
 
 #[test]
+fn the_palette_says_what_cannot_be_done_and_why() {
+    let mut backend = FakeBackend::new(Shape::Damaged);
+    backend.read_only = true;
+    let theme = Theme::new(ThemeName::Dark, false);
+    let mut console = Headless::with(backend, theme, (80, 24));
+    console.press("3 : f i x");
+    assert!(
+        console.text().contains("fix is not possible: "),
+        "{}",
+        console.text()
+    );
+    // Of two that fit, what this pane has comes first; what is elsewhere says where.
+    console.press("esc 2 : r e b a l");
+    assert!(console.text().contains("bring artifacts to their homes"));
+    console.press("esc 1 : r e b a l");
+    assert!(
+        console.text().contains("rebalance works in"),
+        "{}",
+        console.text()
+    );
+}
+
+#[test]
+fn no_line_of_the_help_is_cut_and_it_scrolls_without_a_dead_key() {
+    let mut console = Headless::open(Shape::Damaged, (80, 24));
+    for pane in Pane::ALL {
+        console.press(&format!("{} ?", pane.index() + 1));
+        let first = console.text();
+        assert!(!first.contains("… │"), "{first}");
+        for _ in 0..40 {
+            console.press("pagedown");
+        }
+        let last = console.text();
+        assert!(!last.contains("more   esc"), "{last}");
+        assert!(
+            last.contains("leave the console") || last.contains("other panes"),
+            "{last}"
+        );
+        console.press("up");
+        assert_ne!(console.text(), last, "the first key up moves");
+        console.press("esc");
+    }
+}
+
+#[test]
+fn the_footer_names_resuming_only_where_something_can_be_resumed() {
+    let mut console = Headless::open(Shape::Damaged, (80, 24));
+    console.press("1 home");
+    assert!(console.text().contains("r resume"), "{}", console.text());
+    console.press("down down");
+    let footer = console.text().lines().last().unwrap_or_default().to_owned();
+    assert!(!footer.contains("resume"), "{footer}");
+}
+
+#[test]
 fn the_palette_does_what_the_key_does() {
     let mut console = Headless::open(Shape::Healthy, (100, 30));
     console.press(": c l u s t e r enter");
@@ -306,6 +363,37 @@ fn a_job_shows_its_progress_and_its_end() {
         console.text()
     );
     assert!(console.app.running.is_empty());
+}
+
+/// What a job leads to opens for who waits for it; who went on working gets a word and no dialog, and a
+/// long word is not cut.
+#[test]
+fn what_follows_a_job_takes_no_key_from_who_went_on_working() {
+    for (keys, opens) in [("", true), ("3 down", false)] {
+        let mut console = Headless::open(Shape::Damaged, (80, 24));
+        console.press("1 c");
+        let held = console.backend.held.lock().unwrap().pop().unwrap();
+        console.tick(Duration::from_millis(300));
+        console.press(keys);
+        held.done.send_replace(Some(JobOutcome {
+            state: JobState::Partial,
+            message: "2 found, 2 queued for repair, 0 mended, 318 files verified".to_owned(),
+            errors: Vec::new(),
+            then: Some(Intent::Repair {
+                names: Vec::new(),
+                accept_older: false,
+                prefer: None,
+                volume: None,
+            }),
+        }));
+        console.tick(Duration::from_millis(300));
+        assert_eq!(console.app.dialog.is_some(), opens);
+        if !opens {
+            let text = console.text();
+            assert!(text.contains("2 queued for repair"), "{text}");
+            assert!(text.contains("F in Overview repairs"), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -529,4 +617,60 @@ fn a_million_rows_cost_what_the_visible_ones_cost() {
         "{:?}",
         began.elapsed()
     );
+}
+
+/// Keys are data: another key is in the footer, the help and the palette, and does the same.
+#[test]
+fn a_remapped_key_is_shown_everywhere_and_works() {
+    let keys = [("fix".to_owned(), vec!["e".to_owned()])];
+    let mut console = Headless::open(Shape::Damaged, (120, 30));
+    console.app.settings.keymap = Keymap::remapped(&keys.into()).unwrap();
+    console.press("3 j j");
+    let text = console.text();
+    assert!(text.contains("e fix") && !text.contains("f fix"), "{text}");
+    assert!(text.contains("e repairs it"), "{text}");
+    console.press("?");
+    console.type_text("repair the finding");
+    let help = console.text();
+    assert!(help.contains("│ e             fix"), "{help}");
+    console.press("esc :");
+    console.type_text("fix");
+    let palette = console.text();
+    let line = palette
+        .lines()
+        .find(|line| line.contains("  fix "))
+        .unwrap();
+    assert!(line.trim_end_matches(['│', ' ']).ends_with(" e"), "{line}");
+    console.press("esc f");
+    assert!(console.app.dialog.is_none(), "the old key means nothing");
+    console.press("e");
+    assert!(matches!(console.app.dialog, Some(Dialog::Plan(_))));
+}
+
+#[test]
+fn the_mouse_selects_tabs_and_rows_and_scrolls() {
+    let mut console = Headless::open(Shape::Damaged, (80, 24));
+    let mut mouse = |kind, column, row| {
+        console.send(Message::Mouse(MouseEvent {
+            kind,
+            column,
+            row,
+            modifiers: KeyModifiers::NONE,
+        }));
+        (console.app.pane, console.app.place().list.selected)
+    };
+    let click = MouseEventKind::Down(MouseButton::Left);
+    assert_eq!(mouse(click, 30, 1), (Pane::Replicas, 0));
+    assert_eq!(mouse(click, 10, 6), (Pane::Replicas, 2));
+    let (_, down) = mouse(MouseEventKind::ScrollDown, 10, 6);
+    assert!(down > 2);
+    assert!(mouse(MouseEventKind::ScrollUp, 10, 6).1 < down);
+}
+
+/// What a backup's restore would be about is told where it is pressed.
+#[test]
+fn marks_are_told_in_backups_too() {
+    let mut console = Headless::open(Shape::Healthy, (80, 24));
+    console.press("4 space space 5");
+    assert!(console.text().contains("2 marked"), "{}", console.text());
 }

@@ -1,9 +1,17 @@
 //! Room and places, start to end in the console on a real store: a partition more, a partition less,
 //! another placement, old versions and trash that are freed, and a scrub whose finds are repaired.
 
-use maifdeck::{progress::Task, survey};
+use maifdeck::{
+    console::{keymap::Pane, message::Message, table::Seen},
+    progress::Task,
+    survey::{self, Finding, FindingKind, Severity},
+};
 
-use crate::grounds::{Console, Grounds, spoil};
+use crate::{
+    fixture::Shape,
+    grounds::{Console, Grounds, spoil},
+    headless::Headless,
+};
 
 fn names() -> Vec<String> {
     (0..24).map(|n| format!("doc-{n:02}")).collect()
@@ -48,7 +56,7 @@ fn add_p3(grounds: &Grounds, console: &mut Console) {
     // Moves, bytes, and shares before and after, before anything is done.
     let text = console.sees("add partition p3");
     assert!(
-        text.contains("0 artifacts before") && text.contains("even: 33 %"),
+        text.contains("before and after") && text.contains("p3  0 → ") && text.contains("(33 %)"),
         "{text}"
     );
     console.confirm();
@@ -77,7 +85,8 @@ fn a_partition_more_takes_its_share_and_one_less_gives_it_back() {
     console.press("2 end");
     console.done("D");
     console.sees("drain partition p3");
-    console.sees("Type");
+    console.sees("same as: maifdeck partitions drain p3");
+    console.sees("Type  p3  and press enter");
     console.confirm();
     console.sees("draining");
     assert_eq!(
@@ -151,4 +160,40 @@ fn what_a_scrub_finds_is_offered_for_repair_and_a_second_one_finds_nothing() {
     console.sees("1 mended");
     console.press("7");
     console.sees("scrub");
+}
+
+/// What a full volume's finding offers is what frees something: old versions while the trash is empty.
+#[test]
+fn a_full_volume_leads_to_what_can_be_freed_and_to_its_partition() {
+    let mut console = Headless::open(Shape::Damaged, (110, 40));
+    let volume = console.app.survey().unwrap().volumes[5].clone();
+    let freed = |trash, versions, console: &mut Headless| {
+        let mut survey = console.app.survey().unwrap().clone();
+        survey.volumes[5].trash_bytes = trash;
+        survey.volumes[5].versions_bytes = versions;
+        survey.findings = vec![Finding {
+            severity: Severity::Warning,
+            kind: FindingKind::VolumeFull,
+            subject: volume.label.to_string(),
+            message: format!("{} is 97 % full", volume.label),
+            remedy: "free room".to_owned(),
+        }];
+        let seen = Seen::new(survey.into(), None);
+        console.send(Message::Survey(Ok(Some(seen))));
+        let text = console.text();
+        let line = text.lines().find(|line| line.contains("97 % full"));
+        line.unwrap_or_default().to_owned()
+    };
+    for (trash, versions, offered) in [
+        (5, 3, "T trash"),
+        (0, 3, "P prune"),
+        (0, 0, "enter Partitions"),
+    ] {
+        let line = freed(trash, versions, &mut console);
+        assert!(line.contains(offered), "{line}");
+    }
+    console.press("end enter");
+    assert_eq!(console.app.pane, Pane::Partitions);
+    let partition = usize::from(volume.partition);
+    assert_eq!(console.app.place().list.selected, partition);
 }

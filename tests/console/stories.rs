@@ -180,3 +180,65 @@ fn three_marked_artifacts_are_restored_from_a_backup_and_undone() {
         assert!(grounds.text(name).contains("later on"), "{name}");
     }
 }
+
+/// No copy of the newest generation is intact: found from Overview, brought back from the history by
+/// the key that stands beside it, and undone.
+#[test]
+fn a_lost_artifact_is_brought_back_from_its_history_by_the_key_beside_its_finding() {
+    let grounds = Grounds::new(1, 2);
+    grounds.put("ledger", "first words");
+    grounds.put("ledger", "later words");
+    grounds.put("orders", "words");
+    grounds.back_up();
+    for label in ["p1.1", "p1.2"] {
+        spoil(&grounds.copy(label, "ledger"));
+    }
+
+    let mut console = grounds.console((110, 36));
+    console.done("v");
+    console.sees("ledger has no intact copy");
+    console.press("1 home");
+    console.sees("O bring back");
+    console.done("O");
+    // On the way the artifact is seen in Replicas.
+    console.sees("restore ledger to version");
+    console.press("esc");
+    console.sees("O brings that one back");
+    console.done("O");
+    console.confirm();
+    assert!(grounds.text("ledger").contains("first words"));
+    console.press("1");
+    console.sees("nothing critical");
+}
+
+/// Two copies contradict each other: from Overview they are compared, and only then one is chosen.
+#[test]
+fn a_divergent_artifact_is_compared_before_a_copy_is_chosen() {
+    let grounds = Grounds::new(1, 3);
+    for name in ["plan", "one", "other"] {
+        grounds.put(name, &format!("words of {name}"));
+    }
+    grounds.back_up();
+    for (label, source) in [("p1.1", "one"), ("p1.2", "other")] {
+        let bytes = fs::read(grounds.copy(label, source)).unwrap();
+        fs::write(grounds.copy(label, "plan"), bytes).unwrap();
+    }
+
+    let mut console = grounds.console((110, 36));
+    console.sees("hold different bytes");
+    console.press("home");
+    console.sees("p choose copy");
+    console.done("p");
+    console.sees("how its copies differ");
+    console.sees("words of other");
+    console.done("p");
+    console.sees("which copy of plan is right?");
+    console.press("down down");
+    console.done("enter");
+    console.sees("taking the copy on p1.2");
+    console.sees("same as: maifdeck replicas repair plan --prefer p1.2");
+    console.confirm();
+    assert!(grounds.text("plan").contains("words of other"));
+    console.press("1");
+    console.sees("nothing critical");
+}

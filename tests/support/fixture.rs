@@ -812,7 +812,10 @@ fn count(survey: &mut Survey, shape: Shape) {
                 volume.artifacts = here.len() as u64;
                 volume.current_bytes = bytes;
                 volume.versions_bytes = bytes * 3;
-                volume.trash_bytes = bytes / 5;
+                volume.trash_bytes = match volume.state {
+                    VolumeState::Full => 1_288_490_189,
+                    _ => bytes / 5,
+                };
             }
         }
     }

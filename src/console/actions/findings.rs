@@ -6,7 +6,7 @@ use crate::{
         app::App,
         keymap::{Action, Pane},
     },
-    survey::{ArtifactView, Finding, FindingKind},
+    survey::{ArtifactView, Finding, FindingKind, VolumeView},
     volume::ArtifactName,
 };
 
@@ -23,7 +23,10 @@ pub(super) fn follow(app: &mut App) {
             select(app, &name);
         }
     } else {
-        let anchor = Some(finding.subject.clone());
+        let anchor = match pane {
+            Pane::Partitions => partition(app, &finding),
+            _ => Some(finding.subject),
+        };
         app.place_mut().anchor = anchor;
     }
 }
@@ -68,6 +71,19 @@ fn artifact<'a>(app: &'a App, finding: &Finding) -> Option<&'a ArtifactView> {
     survey.artifacts.get(at)
 }
 
+fn volume<'a>(app: &'a App, finding: &Finding) -> Option<&'a VolumeView> {
+    let mut volumes = app.survey()?.volumes.iter();
+    volumes.find(|volume| *volume.label == *finding.subject)
+}
+
+/// The partition that a finding is about: that of its volume, or its artifact's home.
+fn partition(app: &App, finding: &Finding) -> Option<String> {
+    let of_volume = volume(app, finding).map(|volume| volume.partition);
+    let index = of_volume.or_else(|| Some(artifact(app, finding)?.home))?;
+    let partition = app.survey()?.partitions.get(usize::from(index))?;
+    Some(partition.name.to_string())
+}
+
 /// From a finding in Overview to its artifact in Replicas, so that what follows is about that one.
 pub(super) fn to_artifact(app: &mut App) -> Result<(), Refusal> {
     if app.pane == Pane::Overview {
@@ -90,6 +106,12 @@ pub fn remedy(app: &App, finding: &Finding) -> Action {
         {
             Action::AcceptOlder
         }
+        // What frees most.
+        FindingKind::VolumeFull => match volume(app, finding) {
+            Some(v) if v.trash_bytes > 0 && v.trash_bytes >= v.versions_bytes => Action::EmptyTrash,
+            Some(v) if v.versions_bytes > 0 => Action::Prune,
+            _ => Action::Open,
+        },
         kind => usual(kind),
     }
 }
@@ -119,9 +141,9 @@ const fn usual(kind: FindingKind) -> Action {
         | FindingKind::LeaseBlocked
         | FindingKind::LeaseExpired
         | FindingKind::LeaseUnknown
+        | FindingKind::VolumeFull
         | FindingKind::OtherFiles => Action::Open,
         FindingKind::ScrubOverdue => Action::Scrub,
-        FindingKind::VolumeFull => Action::EmptyTrash,
     }
 }
 

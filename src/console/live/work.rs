@@ -153,9 +153,8 @@ impl Live {
                     Ok(JobOutcome {
                         state: job.state,
                         message: format!(
-                            "backup {} {}: {} artifacts, {} new",
+                            "backup {}: {} artifacts, {} new",
                             report.id,
-                            report.state.word(),
                             report::count(report.artifacts),
                             report::size(report.new_bytes)
                         ),

@@ -292,7 +292,7 @@ fn partitions(app: &App, canvas: &Canvas<'_>) -> Lines {
         lines.push(second);
     }
     if let Some((volume, fill)) = fullest {
-        let role = if fill >= 0.85 {
+        let role = if app.is_full(&volume.label) {
             Role::Warning
         } else {
             Role::Dim

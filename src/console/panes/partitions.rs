@@ -173,6 +173,7 @@ fn detail(app: &App, survey: &Survey, canvas: &mut Canvas<'_>, area: Rect) {
         volume_line(
             canvas,
             volume,
+            app.is_full(&volume.label),
             Rect {
                 y,
                 height: 1,
@@ -200,18 +201,14 @@ const fn columns(wide: bool) -> u16 {
     if wide { 41 } else { 33 }
 }
 
-fn volume_line(canvas: &mut Canvas<'_>, volume: &VolumeView, row: Rect, wide: bool) {
+fn volume_line(canvas: &mut Canvas<'_>, volume: &VolumeView, warned: bool, row: Rect, wide: bool) {
     canvas.put(row.x + 2, row.y, 9, &volume.label, Role::Title);
     let role = canvas.theme.volume(volume.state);
     canvas.put(row.x + 12, row.y, 11, volume.state.word(), role);
     let x = row.x + columns(wide);
     if let Some(space) = volume.space {
         let fill = space.used_share();
-        let role = if fill >= 0.85 {
-            Role::Warning
-        } else {
-            Role::Good
-        };
+        let role = if warned { Role::Warning } else { Role::Good };
         let bar = columns(wide) - 30;
         canvas.bar(row.x + 24, row.y, bar, fill, None, role);
         right(canvas, x - 5, row.y, 4, &percent(fill), role);

@@ -249,7 +249,7 @@ fn detail(
         let words = report::reason::newest_intact(survey, newest);
         y = field(canvas, inner, y, "newest", &words, Role::Text);
     }
-    if let Some(words) = remedy(app, survey, artifact) {
+    if let Some(words) = remedy(app, artifact) {
         y = field(canvas, inner, y, "remedy", &words, Role::Info);
     }
     let reference = artifact.reference.as_ref().map(|r| r.volume);
@@ -285,9 +285,8 @@ fn detail(
 }
 
 /// The key that mends it, and what that does.
-fn remedy(app: &App, survey: &Survey, artifact: &ArtifactView) -> Option<String> {
+fn remedy(app: &App, artifact: &ArtifactView) -> Option<String> {
     let key = |action| app.settings.keymap.key(action);
-    let older = artifact.newest_intact.as_deref();
     Some(match artifact.state {
         ArtifactState::Ok | ArtifactState::Unreachable => return None,
         ArtifactState::Divergent => {
@@ -297,8 +296,8 @@ fn remedy(app: &App, survey: &Survey, artifact: &ArtifactView) -> Option<String>
             )
         }
         ArtifactState::Lost => {
-            let newest = report::reason::newest_intact(survey, older?);
-            format!("{} brings back {newest}", key(Action::AcceptOlder))
+            artifact.newest_intact.as_ref()?;
+            format!("{} brings that one back", key(Action::AcceptOlder))
         }
         ArtifactState::Corrupt | ArtifactState::Misplaced => {
             format!("{} repairs it", key(Action::Fix))

@@ -114,7 +114,7 @@ fn welcome(setup: &Setup, canvas: &mut Canvas<'_>, area: Rect) -> &'static str {
         if y + 1 >= area.bottom() {
             break;
         }
-        let line = Rect::new(area.x, y, area.width, 1);
+        let line = Rect::new(area.x + 1, y, area.width - 1, 1);
         canvas.put(
             area.x + 2,
             y,
@@ -126,9 +126,12 @@ fn welcome(setup: &Setup, canvas: &mut Canvas<'_>, area: Rect) -> &'static str {
             canvas.put(area.x, y, 1, canvas.theme.glyphs.marker, Role::Key);
             canvas.highlight(line, Role::Selected);
         }
-        let room = area.width.saturating_sub(4);
-        canvas.put(area.x + 4, y + 1, room, meaning, Role::Dim);
-        y += 3;
+        let below = Rect {
+            x: area.x + 4,
+            width: area.width.saturating_sub(4),
+            ..area
+        };
+        y = say(canvas, below, y + 1, meaning, Role::Dim) + 1;
     }
     "up/down choose   enter take   q leaves"
 }

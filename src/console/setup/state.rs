@@ -220,6 +220,9 @@ impl Setup {
     fn directories(&mut self, event: KeyEvent) -> Option<Ask> {
         match event.code {
             KeyCode::Esc => self.to(Step::Welcome),
+            KeyCode::Enter if self.typed.contains(',') => {
+                self.error = Some("one directory at a time: enter adds each".to_owned());
+            }
             KeyCode::Enter if !self.typed.trim().is_empty() => {
                 self.looking = true;
                 return Some(Ask::Look(self.typed.trim().to_owned()));

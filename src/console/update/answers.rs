@@ -270,7 +270,7 @@ pub(super) fn started(app: &mut App, job: RunningJob) -> Vec<Command> {
         // The marks were for the plan that now runs.
         app.marks.clear();
     }
-    app.running.push(Running::new(job));
+    app.running.push(Running::new(job, app.moment.elapsed));
     app.pending.jobs = true;
     vec![actions::jobs_asked(app)]
 }

@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub(super) fn key(app: &mut App, event: KeyEvent) -> Vec<Command> {
+    app.last_key = app.moment.elapsed;
     if app.dialog.is_some() {
         let stroke = Stroke::of(event);
         // Dialogs hide all global keys but those of the terminal itself.

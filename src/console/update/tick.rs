@@ -5,7 +5,7 @@ use crate::{
     console::{
         actions,
         app::{App, News},
-        keymap::Pane,
+        keymap::{Action, Pane},
         layout,
         message::{Command, Moment},
         text,
@@ -33,14 +33,18 @@ pub(super) fn tick(app: &mut App, moment: Moment) -> Vec<Command> {
         let outcome = running.job.done.borrow().clone();
         let gone = running.job.done.has_changed().is_err();
         if let Some(outcome) = outcome {
-            if outcome.then.is_some() {
+            // What follows opens by itself only for who waits for it: keys that were meant for
+            // something else must not land in its dialog.
+            let waited_for = app.last_key <= running.begun && app.dialog.is_none();
+            if waited_for && outcome.state != JobState::Cancelled {
                 next = outcome.then.clone().or(next.take());
             }
-            ended.push((running.job.title.clone(), Some(outcome)));
+            let offered = outcome.then.is_some() && next.is_none();
+            ended.push((running.job.title.clone(), Some(outcome), offered));
             false
         } else if gone {
             // The engine dropped its end without a word: its worker died.
-            ended.push((running.job.title.clone(), None));
+            ended.push((running.job.title.clone(), None, false));
             false
         } else {
             true
@@ -56,9 +60,9 @@ pub(super) fn tick(app: &mut App, moment: Moment) -> Vec<Command> {
         app.dialog = None;
     }
     events::pass(app);
-    for (title, outcome) in ended {
+    for (title, outcome, offered) in ended {
         let title = text::clean(&title);
-        let (role, words) = match outcome {
+        let (role, mut words) = match outcome {
             Some(outcome) => {
                 let role = match outcome.state {
                     JobState::Done => Role::Good,
@@ -79,9 +83,13 @@ pub(super) fn tick(app: &mut App, moment: Moment) -> Vec<Command> {
                 format!("{title}: its worker failed; see the log"),
             ),
         };
+        if offered {
+            let key = app.settings.keymap.key(Action::FixAll);
+            words = format!("{words}; {key} in Overview repairs what it left to repair");
+        }
         commands.extend(events::tell_first(app, News::new(role, words)));
     }
-    if let Some(intent) = next.filter(|_| app.dialog.is_none()) {
+    if let Some(intent) = next {
         commands.extend(actions::plan(app, intent));
     }
     // A slow answer is waited for: refreshes never overlap. They rest while a plan runs.

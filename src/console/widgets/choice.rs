@@ -99,7 +99,8 @@ impl Choice {
                 Role::Title,
             );
             if chosen {
-                canvas.highlight(Rect::new(inner.x, y, inner.width, 1), Role::Selected);
+                let row = Rect::new(inner.x + 1, y, inner.width.saturating_sub(1), 1);
+                canvas.highlight(row, Role::Selected);
             }
             y += 1;
             for line in meaning {

@@ -131,7 +131,8 @@ impl LeaveDialog {
             let at = line(canvas, &format!("  {name}"), Role::Title);
             if answer == chosen && at < inner.bottom() {
                 canvas.put(inner.x, at, 1, canvas.theme.glyphs.marker, Role::Key);
-                canvas.highlight(Rect::new(inner.x, at, inner.width, 1), Role::Selected);
+                let row = Rect::new(inner.x + 1, at, inner.width.saturating_sub(1), 1);
+                canvas.highlight(row, Role::Selected);
             }
             line(canvas, &format!("    {meaning}"), Role::Dim);
         }

@@ -15,7 +15,7 @@ use crate::{
         text,
         theme::Role,
     },
-    plan::Plan,
+    plan::{Forecast, Plan, SpaceNeed},
     report::{self, count, percent, plural, size},
 };
 
@@ -36,13 +36,34 @@ pub enum State {
     Failed(String),
 }
 
-/// The dialog's lines on a screen: what does not fit of the head is left out at its end.
+/// The dialog's lines on a screen. What does not fit of the head is scrolled to before the steps are.
 struct Shape {
     area: Rect,
     head: Vec<Vec<Piece>>,
     foot: Vec<Vec<Piece>>,
     head_rows: usize,
     step_rows: usize,
+}
+
+impl Shape {
+    /// Lines of the head that are out of sight.
+    fn above(&self) -> usize {
+        self.head.len() - self.head_rows
+    }
+}
+
+/// Cells of one width, as many in a line as fit.
+fn beside(cells: &[Piece], column: usize, width: usize) -> Vec<Vec<Piece>> {
+    const APART: usize = 2;
+    let across = ((width + APART) / (column + APART)).max(1);
+    let air = || (" ".repeat(APART), Role::Text);
+    cells
+        .chunks(across)
+        .map(|line| {
+            let cells = line.iter().cloned();
+            cells.flat_map(|cell| [cell, air()]).collect()
+        })
+        .collect()
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +79,8 @@ pub struct PlanDialog {
     same_as: String,
     /// What a lost connection would do to it.
     caution: Option<String>,
+    /// The glyph between before and after.
+    to: &'static str,
 }
 
 /// Longer than this, and an operator may lose the connection meanwhile.
@@ -80,6 +103,7 @@ impl PlanDialog {
                     report::duration(expected)
                 )
             }),
+            to: settings.theme.glyphs.to,
             plan,
             focus: Focus::Cancel,
             typed: String::new(),
@@ -111,10 +135,11 @@ impl PlanDialog {
             }
             State::Ready => {}
         }
-        let rows = self.shape(screen).step_rows;
+        let shape = self.shape(screen);
+        let rows = shape.step_rows;
         let page = u16::try_from(rows).unwrap_or(u16::MAX);
         if let Some(by) = super::scroll(event, page, false) {
-            let last = self.plan.steps.len().saturating_sub(rows);
+            let last = shape.above() + self.plan.steps.len().saturating_sub(rows);
             self.scroll = self.scroll.saturating_add_signed(by).min(last);
             return Reply::Stay;
         }
@@ -179,13 +204,15 @@ impl PlanDialog {
     }
 
     pub fn draw(&self, canvas: &mut Canvas<'_>, screen: Rect) {
+        let shape = self.shape(screen);
+        let above = shape.above();
         let Shape {
             area,
             head,
             foot,
             head_rows,
             step_rows,
-        } = self.shape(screen);
+        } = shape;
         let title = format!("plan {}", self.plan.id.short());
         let role = if self.plan.is_destructive() {
             Role::Warning
@@ -200,22 +227,26 @@ impl PlanDialog {
         let foot_rows = u16::try_from(foot.len()).unwrap_or(0).min(inner.height);
         let foot_top = inner.bottom() - foot_rows;
         let steps = self.plan.steps.len();
-        for (y, line) in (inner.y..foot_top).zip(head.iter().take(head_rows)) {
+        let skipped = self.scroll.min(above);
+        let shown = head.iter().skip(skipped).take(head_rows);
+        for (y, line) in (inner.y..foot_top).zip(shown) {
             canvas.pieces(inner.x, y, inner.width, line);
         }
         let y = inner.y + u16::try_from(head_rows).unwrap_or(u16::MAX);
         if y < foot_top && steps > 0 {
-            let from = self.scroll.min(steps.saturating_sub(step_rows));
+            let from = (self.scroll - skipped).min(steps.saturating_sub(step_rows));
             let to = (from + step_rows).min(steps);
-            let words = format!(
-                "{}{}",
-                plural(steps as u64, "step", "steps"),
-                if to - from < steps {
-                    format!(", {} to {} shown, up/down scroll", from + 1, to)
-                } else {
-                    String::new()
-                }
-            );
+            let mut words = plural(steps as u64, "step", "steps");
+            if to - from < steps {
+                words = format!("{words}, {} to {to} shown", from + 1);
+            }
+            if skipped < above {
+                let more = plural((above - skipped) as u64, "line", "lines");
+                words = format!("{words}, {more} more above");
+            }
+            if to - from < steps || above > 0 {
+                words = format!("{words}, up/down scroll");
+            }
             canvas.heading(Rect::new(inner.x, y, inner.width, 1), &words, Role::Dim);
             for (y, step) in (y + 1..foot_top).zip(self.plan.steps.iter().skip(from)) {
                 let line = report::step(step);
@@ -249,17 +280,14 @@ impl PlanDialog {
                     .map(|w| line(format!("  {w}"), Role::Text)),
             );
         }
-        for share in &summary.shares {
-            lines.push(line(
-                format!(
-                    "  {:<8} {:>9} artifacts before, {:>9} after (even: {})",
-                    share.partition,
-                    count(share.before),
-                    count(share.after),
-                    percent(share.expected_share)
-                ),
-                Role::Text,
-            ));
+        if !summary.shares.is_empty() {
+            let heading = "artifacts of each partition, before and after, and its even share:";
+            lines.extend(
+                text::wrap(heading, width)
+                    .into_iter()
+                    .map(|w| line(w, Role::Dim)),
+            );
+            lines.extend(self.shares(width));
         }
         if let Some(warning) = report::plan::warning(&self.plan) {
             let words = text::wrap(warning, width);
@@ -268,29 +296,72 @@ impl PlanDialog {
         lines
     }
 
-    /// The room on each volume; where it fits, as many in a line as there is room for.
+    fn shares(&self, width: usize) -> Vec<Vec<Piece>> {
+        let shares = &self.plan.summary.shares;
+        let longest = |of: &dyn Fn(&Forecast) -> usize| shares.iter().map(of).max().unwrap_or(0);
+        let name = longest(&|share| share.partition.len());
+        let before = longest(&|share| count(share.before).len());
+        let after = longest(&|share| count(share.after).len());
+        let cells: Vec<Piece> = shares
+            .iter()
+            .map(|share| {
+                let words = format!(
+                    "{:<name$} {:>before$} {} {:>after$} ({:>4})",
+                    share.partition,
+                    count(share.before),
+                    self.to,
+                    count(share.after),
+                    percent(share.expected_share)
+                );
+                (words, Role::Text)
+            })
+            .collect();
+        let column = name + before + after + 11;
+        beside(&cells, column, width)
+    }
+
+    /// The room on each volume, as many in a line as fit; where it does not fit comes first.
     fn space(&self, width: usize) -> Vec<Vec<Piece>> {
-        const COLUMN: usize = 48;
-        let needs: Vec<Piece> = self
-            .plan
-            .summary
-            .space
+        let mut needs: Vec<_> = self.plan.summary.space.iter().collect();
+        if needs.is_empty() {
+            return Vec::new();
+        }
+        needs.sort_by_key(|need| need.needed <= need.free);
+        let longest = |of: &dyn Fn(&SpaceNeed) -> usize| {
+            let lengths = needs.iter().map(|need| of(need));
+            lengths.max().unwrap_or(0)
+        };
+        let label = longest(&|need| need.volume.len());
+        let needed = longest(&|need| size(need.needed).len());
+        let free = longest(&|need| size(need.free).len());
+        let cells: Vec<Piece> = needs
             .iter()
             .map(|need| {
                 let tight = need.needed > need.free;
-                let word = if tight { "does not fit" } else { "" };
                 let words = format!(
-                    "  {:<8} needs {:>9} of {:>9} free {word}",
+                    "{:<label$} {:>needed$} of {:>free$}",
                     need.volume,
                     size(need.needed),
                     size(need.free),
                 );
                 let role = if tight { Role::Critical } else { Role::Dim };
-                (format!("{words:<COLUMN$}"), role)
+                (words, role)
             })
             .collect();
-        let across = (width / COLUMN).max(1);
-        needs.chunks(across).map(<[Piece]>::to_vec).collect()
+        let column = cells.first().map_or(1, |(words, _)| text::width(words));
+        let tight = needs.iter().filter(|need| need.needed > need.free).count();
+        let heading = match tight {
+            0 => ("room needed, of what is free:".to_owned(), Role::Dim),
+            _ => (
+                format!(
+                    "it does not fit on {}:",
+                    plural(tight as u64, "volume", "volumes")
+                ),
+                Role::Critical,
+            ),
+        };
+        let lines = beside(&cells, column, width);
+        std::iter::once(vec![heading]).chain(lines).collect()
     }
 
     /// Everything above the steps, what matters most first: a small screen cuts the end.
@@ -363,9 +434,9 @@ impl PlanDialog {
                 Role::Good,
             ));
         }
-        lines.extend(self.space(width));
         let same_as = text::wrap(&format!("same as: {}", self.same_as), width);
         lines.extend(same_as.into_iter().map(|words| line(words, Role::Dim)));
+        lines.extend(self.space(width));
         lines
     }
 

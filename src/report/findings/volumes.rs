@@ -131,7 +131,7 @@ pub(super) fn fill(survey: &Survey, warn: u8, findings: &mut Vec<Finding>) {
             kind: FindingKind::VolumeFull,
             subject: volume.label.to_string(),
             message: format!(
-                "the file system of {} is {used} % full, {} free; {could}",
+                "{} is {used} % full, {} free; {could}",
                 volume.label,
                 report::size(space.free)
             ),
