@@ -19,7 +19,7 @@ use super::{
     Backend,
     canvas::Canvas,
     message::Message,
-    run::words,
+    run::{step_back, words},
     setup::{Answer, End},
     terminal::Terminal,
     theme::{Role, Theme},
@@ -43,6 +43,7 @@ pub(super) async fn wait(
     let spawned = thread::Builder::new()
         .name("opening".to_owned())
         .spawn(move || {
+            step_back();
             let opened = catch_unwind(AssertUnwindSafe(open)).map_err(|panic| words(&*panic));
             // The console may have closed meanwhile.
             let _ = answers.blocking_send(Message::Setup(Answer::Opened(opened)));

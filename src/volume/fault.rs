@@ -1,7 +1,7 @@
 //! Named failure points: where a test makes the process die or the file system fail.
 //!
 //! `MAIFDECK_FAULT=<point>=<what>[@<n>]` makes the n-th (default first) passage of a point fail:
-//! `kill` is SIGKILL, `stop` SIGSTOP, `eio` and `enospc` are errors. Development builds only:
+//! `kill` is SIGKILL, `stop` SIGSTOP, `panic` a panic, `eio` and `enospc` are errors. Development builds only:
 //! a release build has no points.
 
 use std::{
@@ -38,6 +38,7 @@ pub fn point(name: &str) -> io::Result<()> {
     match fault.what.as_str() {
         "kill" => signal(rustix::process::Signal::KILL),
         "stop" => signal(rustix::process::Signal::STOP),
+        "panic" => std::panic::panic_any("a planted fault"),
         "eio" => return Err(rustix::io::Errno::IO.into()),
         _ => return Err(rustix::io::Errno::NOSPC.into()),
     }

@@ -12,7 +12,12 @@ use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::{Answer, Ask, Founder, Setup, draw, execute};
 use crate::console::{
-    Backend, canvas::Canvas, message::Message, run::words, terminal::Terminal, theme::Theme,
+    Backend,
+    canvas::Canvas,
+    message::Message,
+    run::{step_back, words},
+    terminal::Terminal,
+    theme::Theme,
 };
 
 /// How the first run ended.
@@ -97,6 +102,7 @@ fn call(founder: Arc<dyn Founder>, ask: Ask, sender: Sender<Message>) {
     let spawned = thread::Builder::new()
         .name("setup call".to_owned())
         .spawn(move || {
+            step_back();
             let called = catch_unwind(AssertUnwindSafe(|| execute(&*founder, ask)));
             let message = match called {
                 Ok(answer) => answer.map(Message::Setup),
