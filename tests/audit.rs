@@ -75,6 +75,82 @@ fn the_audit_is_the_union_over_volumes_and_a_failure_to_write_it_fails_nothing()
     f.run(&["put", "doc", "--text", "three"]).exits(0);
 }
 
+#[test]
+fn what_was_refused_at_once_is_no_change_and_what_was_tried_is_told_with_its_epoch() {
+    let f = Fixture::empty();
+    f.init(&["--leases", "--partition", "p1=a,b,c"]);
+    let us = env!("CARGO_BIN_EXE_maifdeck");
+    // Held elsewhere: nothing was tried.
+    let script = format!("MAIFDECK_LEASE= {us} put doc --text x");
+    f.run(&["lease", "hold", "--", "sh", "-c", &script])
+        .exits(3);
+    assert_eq!(audit(&f, &[]), [] as [Value; 0]);
+    // Staged, and kept from being seen by another leader.
+    let script = format!("{us} lease steal --yes; {us} put doc --text x");
+    let steal = script.replacen(us, &format!("MAIFDECK_LEASE= {us}"), 1);
+    let held = f.run(&["lease", "hold", "--", "sh", "-c", &steal]);
+    held.exits(3);
+    f.command(&["put", "doc", "--text", "x"])
+        .env("MAIFDECK_FAULT", "stage.written=eio@1")
+        .output()
+        .unwrap();
+    let all = audit(&f, &["doc"]);
+    assert!(!all.is_empty());
+    for entry in &all {
+        assert!(entry["epoch"].is_number(), "{entry:#}");
+    }
+}
+
+#[test]
+fn a_line_that_a_crash_cut_takes_no_later_one_with_it() {
+    let f = Fixture::grid(1, 1);
+    f.run(&["put", "doc", "--text", "one"]).exits(0);
+    let path = f.path("a/p1/.maifdeck/journal/audit.ndjson");
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{whole}{}", &whole[..40])).unwrap();
+    f.run(&["put", "doc", "--text", "two"]).exits(0);
+    assert_eq!(audit(&f, &[]).len(), 2);
+}
+
+#[test]
+fn who_went_on_with_a_job_is_told_beside_who_began_it_also_after_a_cut_line() {
+    let f = Fixture::grid(1, 3);
+    for name in ["one", "two"] {
+        f.run(&["put", name, "--text", "x"]).exits(0);
+        fs::remove_file(f.path(&format!("b/p1/{name}.maif"))).unwrap();
+    }
+    f.command(&["replicas", "repair", "--yes"])
+        .env("USER", "ada")
+        .env("MAIFDECK_FAULT", "apply.batch-done=kill")
+        .output()
+        .unwrap();
+    let id = f.run(&["jobs", "--json"]).json()["jobs"][0]["id"].clone();
+    let id = id.as_str().unwrap();
+    let journal = f.path(&format!("a/p1/.maifdeck/journal/{id}.jsonl"));
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, format!("{text}{{\"step\":{{\"num")).unwrap();
+    f.command(&["jobs", "resume", id])
+        .env("USER", "grace")
+        .output()
+        .unwrap();
+    let told: Vec<(String, String, String)> = audit(&f, &["one"])
+        .iter()
+        .map(|row| ["user", "intent", "result"].map(|key| row[key].as_str().unwrap().to_owned()))
+        .map(|[user, intent, result]| (user, intent, result))
+        .filter(|(_, intent, _)| intent != "put")
+        .collect();
+    let row = |user: &str, intent: &str, result: &str| {
+        (user.to_owned(), intent.to_owned(), result.to_owned())
+    };
+    assert_eq!(
+        told,
+        [
+            row("grace", "resume", "done"),
+            row("ada", "repair", "interrupted")
+        ]
+    );
+}
+
 /// What the console shows of it.
 #[test]
 fn the_log_of_a_job_tells_who_what_and_how_it_ended() {

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use chrono::DateTime;
 use maifdeck::{
     maif::Digest,
     store::{
         judge::{Condition, Facts, FileFacts, Judgement, Seen, judge},
         state::{ArtifactState, CopyState, Reason, VolumeIndex},
     },
-    volume::{Fingerprint, Record},
+    volume::{Fingerprint, Record, VersionId},
 };
 
 const REPLICAS: usize = 3;
@@ -127,7 +128,9 @@ impl World {
                     volume
                         .history
                         .iter()
-                        .map(|content| print(*content))
+                        .map(|content| {
+                            (VersionId::after(DateTime::UNIX_EPOCH, []), print(*content))
+                        })
                         .collect()
                 },
             })

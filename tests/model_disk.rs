@@ -318,7 +318,8 @@ impl<'a> World<'a> {
         copies
             .filter_map(|version| {
                 let fetched = store.fetch_version(name, version.id).ok()?;
-                let bytes = fs::read(fetched.file.path()).unwrap();
+                let mut bytes = Vec::new();
+                fetched.copy_to(&mut bytes).unwrap();
                 Some((version.id, self.contents.number_of(&bytes)?))
             })
             .collect()
@@ -506,7 +507,8 @@ impl<'a> World<'a> {
         let store = self.open(dice);
         for (name, artifact) in &self.artifacts {
             let read = store.fetch(name).map(|fetched| {
-                let bytes = fs::read(fetched.file.path()).unwrap();
+                let mut bytes = Vec::new();
+                fetched.copy_to(&mut bytes).unwrap();
                 self.contents.number_of(&bytes)
             });
             match (read, artifact.current) {

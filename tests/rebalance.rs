@@ -342,3 +342,91 @@ fn a_move_takes_every_version_from_where_it_is_whole() {
         f.run(&["verify", path.to_str().unwrap()]).exits(0);
     }
 }
+
+/// Nobody can move what cannot be seen, and a layout that most volumes miss is none.
+#[test]
+fn the_layout_changes_only_while_enough_volumes_answer() {
+    let f = store(2, "md5-modulo");
+    let away = |volume: &str| {
+        let aside = f.path(&volume.replace('/', "-"));
+        fs::rename(f.path(volume), aside).unwrap();
+    };
+    away("a/p2");
+    away("b/p2");
+    let before = support::tree(f.directory.path());
+    let added = new_partition(&f, "p3");
+    let refused = f
+        .run(&["partitions", "add", &added, "--yes", "--json"])
+        .exits(5);
+    assert_eq!(refused.json()["error"]["kind"], "no_quorum");
+    f.run(&["partitions", "drain", "p1", "--yes"]).exits(5);
+    assert_eq!(support::tree(f.directory.path()), before);
+    // A plan that was made before is held to the same.
+    for volume in ["a/p2", "b/p2"] {
+        fs::rename(f.path(&volume.replace('/', "-")), f.path(volume)).unwrap();
+    }
+    let plan = f.run(&["partitions", "add", &added, "--dry-run", "--json"]);
+    fs::write(f.path("plan.json"), &plan.exits(0).stdout).unwrap();
+    away("a/p2");
+    away("b/p2");
+    f.run(&["apply", "plan.json", "--yes"]).exits(5);
+    assert!(!f.path("a/p3").exists());
+    for volume in ["a/p2", "b/p2"] {
+        fs::rename(f.path(&volume.replace('/', "-")), f.path(volume)).unwrap();
+    }
+    f.run(&["partitions", "add", &added, "--yes"]).exits(0);
+    is_whole(&f, &BTreeSet::new());
+}
+
+/// Its volumes count at once, so what lies there would outvote what was acknowledged.
+#[test]
+fn a_new_partition_begins_empty() {
+    let f = store(2, "md5-modulo");
+    fs::create_dir_all(f.path("a/p3")).unwrap();
+    let old = ["p1", "p2"].map(|p| f.path(&format!("a/{p}/artifact-1.maif")));
+    let old = old.iter().find(|path| path.exists()).unwrap();
+    fs::copy(old, f.path("a/p3/artifact-1.maif")).unwrap();
+    let added = new_partition(&f, "p3");
+    let refused = f.run(&["partitions", "add", &added, "--yes"]).exits(3);
+    assert!(
+        refused.stderr.contains("begins empty"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!f.path("a/p3/.maifdeck").exists());
+    // Also when it was filled after the plan was made.
+    fs::remove_file(f.path("a/p3/artifact-1.maif")).unwrap();
+    let plan = f.run(&["partitions", "add", &added, "--dry-run", "--json"]);
+    fs::write(f.path("plan.json"), &plan.exits(0).stdout).unwrap();
+    fs::copy(old, f.path("a/p3/artifact-1.maif")).unwrap();
+    f.run(&["apply", "plan.json", "--yes"]).exits(3);
+    fs::remove_file(f.path("a/p3/artifact-1.maif")).unwrap();
+    f.run(&["partitions", "add", &added, "--yes"]).exits(0);
+    is_whole(&f, &BTreeSet::new());
+}
+
+#[test]
+fn a_plan_says_how_n_changes_even_when_nothing_moves() {
+    let f = Fixture::grid(2, 1);
+    let added = format!("p3={}", f.path("a/p3").display());
+    let plan = f.run(&["partitions", "add", &added, "--dry-run"]).exits(0);
+    for words in ["changes N from 2 to 3", "must be stopped"] {
+        assert!(plan.stderr.contains(words), "{}", plan.stderr);
+    }
+}
+
+#[test]
+fn a_replica_is_not_dropped_by_an_edited_configuration() {
+    let f = Fixture::grid(1, 3);
+    let file = f.path("maifdeck.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let path = format!(", \"{}\"", f.path("c/p1").display());
+    assert!(text.contains(&path), "{text}");
+    fs::write(&file, text.replace(&path, "")).unwrap();
+    let refused = f.run(&["config", "apply", "--yes"]).exits(2);
+    assert!(
+        refused.stderr.contains("volume replace"),
+        "{}",
+        refused.stderr
+    );
+}

@@ -227,7 +227,7 @@ fn a_killed_repair_is_interrupted_and_resumes_to_the_same_end() {
         let jobs = f.run(&["jobs", "--json"]).exits(0).json();
         assert_eq!(jobs["jobs"][0]["state"], "interrupted");
         let id = jobs["jobs"][0]["id"].as_str().unwrap().to_owned();
-        f.run(&["jobs", "resume", &id]).exits(0);
+        f.run(&["jobs", "resume", &id, "--yes"]).exits(0);
         let jobs = f.run(&["jobs", "--json"]).exits(0).json();
         assert_eq!(jobs["jobs"][0]["state"], "done", "{point}");
         assert_eq!(states(&f)["ok"], 4, "{point}");
@@ -404,4 +404,48 @@ fn a_running_job_is_cancelled_from_outside_and_goes_on_when_it_is_resumed() {
 fn text(f: &Fixture, name: &str) -> String {
     let inspected = f.run(&["inspect", name, "--text", "--json"]).exits(0);
     inspected.json()["texts"][0].as_str().unwrap().to_owned()
+}
+
+/// What a sketch saved on the only replica in reach looked like the newest; two others that know
+/// better came back before the plan ran.
+#[test]
+fn a_repair_planned_while_volumes_were_away_is_refused_once_they_answer() {
+    let f = Fixture::grid(1, 3);
+    let away = |disk: &str| {
+        fs::rename(
+            f.path(&format!("{disk}/p1")),
+            f.path(&format!("{disk}-away")),
+        )
+        .unwrap();
+    };
+    let back = |disk: &str| {
+        fs::rename(
+            f.path(&format!("{disk}-away")),
+            f.path(&format!("{disk}/p1")),
+        )
+        .unwrap();
+    };
+    f.run(&["put", "doc", "--text", "first"]).exits(0);
+    f.run(&["put", "aside", "--text", "from outside"]).exits(0);
+    away("a");
+    f.run(&["put", "doc", "--text", "second"]).exits(4);
+    back("a");
+    away("b");
+    away("c");
+    let outside = fs::read(f.path("a/p1/aside.maif")).unwrap();
+    fs::write(f.path("a/p1/doc.maif"), outside).unwrap();
+    let plan = f
+        .run(&["replicas", "repair", "doc", "--dry-run", "--json"])
+        .exits(0);
+    fs::write(f.path("plan.json"), &plan.stdout).unwrap();
+    back("b");
+    back("c");
+    let job = f
+        .run(&["apply", "plan.json", "--yes", "--json"])
+        .exits(5)
+        .json();
+    let error = job["job"]["errors"][0].as_str().unwrap();
+    assert!(error.contains("plan it again"), "{error}");
+    let survey = f.run(&["replicas", "doc", "--json"]).exits(1).json();
+    assert_eq!(survey["artifacts"][0]["state"], "divergent");
 }

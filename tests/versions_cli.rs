@@ -8,6 +8,7 @@ use std::{fs, time::Duration};
 
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
+use sha2::Digest as _;
 use support::{Fixture, files};
 
 fn put(f: &Fixture, text: &str) {
@@ -44,6 +45,51 @@ fn overwrite(f: &Fixture, text: &str) {
     for disk in ["a", "b"] {
         fs::copy(g.path("a/p1/a.maif"), f.path(disk).join("p1/a.maif")).unwrap();
     }
+}
+
+#[test]
+fn every_state_that_a_history_shows_is_given_and_inspected_by_its_id_or_a_time() {
+    let f = Fixture::grid(1, 2);
+    put(&f, "one");
+    let backup = format!("backup_{}", create(&f));
+    std::thread::sleep(Duration::from_millis(1100));
+    overwrite(&f, "two");
+    put(&f, "three");
+    let before_four = moment();
+    put(&f, "four");
+    let shown = history(&f, "a");
+    let ids: Vec<&str> = shown["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|version| version["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids.len(), 3, "{shown}");
+    assert_eq!(ids[2], backup);
+    let asked = ids.iter().copied().chain([&*before_four, "current"]);
+    for (id, wanted) in asked.zip(["three", "two", "one", "three", "four"]) {
+        let found = f
+            .run(&["inspect", "a", "--version", id, "--text", "--json"])
+            .exits(0)
+            .json();
+        assert_eq!(found["texts"], json!([wanted]), "{id}");
+        // Where these bytes are, not where they were copied to be looked at.
+        let path = found["path"].as_str().unwrap();
+        assert_eq!(
+            hex::encode(sha2::Sha256::digest(fs::read(path).unwrap())),
+            found["sha256"].as_str().unwrap()
+        );
+        let run = f.run(&["get", "a", "--version", id]).exits(0);
+        assert_eq!(run.stdout, fs::read(path).unwrap());
+    }
+    for unknown in [
+        "backup_20200101_000000",
+        "20200101_000000.000",
+        "2020-01-01",
+    ] {
+        f.run(&["get", "a", "--version", unknown]).exits(5);
+    }
+    f.run(&["get", "a", "--version", "sometime"]).exits(2);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Repair's copies: current ones made equal to the reference, versions added to histories.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
-use super::steps::{Context, expected};
+use super::{
+    sources,
+    steps::{Context, expected},
+};
 use crate::{
     journal::model::Outcome,
     plan::{Expected, Source, Step},
@@ -10,7 +13,9 @@ use crate::{
         Slot, Store, StoreError, hold,
         transfer::{Becomes, Transfer, read_back},
     },
-    volume::{ArtifactName, Fingerprint, HistoryFile, Lane, LockMode, VersionId, VersionKind},
+    volume::{
+        ArtifactName, At, Fingerprint, HistoryFile, Lane, LockMode, Record, VersionId, VersionKind,
+    },
 };
 
 /// A file to be made, and its size.
@@ -184,6 +189,9 @@ impl Context<'_> {
             return Ok(None);
         }
         let named = self.version_source(name, source, file.kind)?;
+        if file.kind == VersionKind::Removal && matches!(source, Source::Backup { .. }) {
+            self.must_not_outrank(name, file.id, &named)?;
+        }
         // From where it is whole, if it is so anywhere: a version may rot unseen.
         let whole = match (source, file.kind) {
             (Source::Version { volume, .. }, VersionKind::Copy) => {
@@ -195,15 +203,36 @@ impl Context<'_> {
             _ => None,
         };
         let path = |slot: &Slot| slot.volume.dir().version_path(name, file.id, file.kind);
+        let sha256 = whole.map(|(_, sha256)| sha256).or(sources::sealed(source));
         let transfer = Transfer {
             target,
             name,
             from: whole.map_or(named, |(slot, _)| path(slot)),
-            becomes: Becomes::History(file, whole.map(|(_, sha256)| sha256)),
+            becomes: Becomes::History(file, sha256),
             record: None,
             job: self.job,
         };
         Ok(Some((transfer, size)))
+    }
+
+    /// A removal that a backup knows of must not take the place of a copy that came later, in a store
+    /// whose generations began anew.
+    fn must_not_outrank(
+        &self,
+        name: &ArtifactName,
+        id: VersionId,
+        removal: &Path,
+    ) -> Result<(), StoreError> {
+        let text = std::fs::read_to_string(removal).at("read", removal)?;
+        let removed = text.parse::<Record>().map(|record| record.generation);
+        let (_, judgement) = self.store.judge(name);
+        let current = judgement.reference.and_then(|r| r.generation);
+        if removed.is_ok_and(|removed| current.is_some_and(|current| removed > current)) {
+            return Err(StoreError::Changed(format!(
+                "the removal {id} would hide the copy of {name} that is there"
+            )));
+        }
+        Ok(())
     }
 
     fn prepare_mending<'s>(

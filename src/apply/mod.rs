@@ -6,6 +6,7 @@ mod put;
 mod relayout;
 mod room;
 mod run;
+mod sources;
 mod steps;
 pub mod unplanned;
 mod versions;
@@ -178,6 +179,12 @@ pub fn cancel(store: &Store, id: &str) -> Result<JobView, StoreError> {
 /// The right to write. A change of the layout that was cut off goes on under the new one as soon as
 /// that is in force: by then all who began under the old one are refused.
 fn lead(store: &Store, plan: &Plan) -> Result<lease::Lead, StoreError> {
+    if let Some(Step::Mark { volume, .. }) = plan.steps.first()
+        && lease::acquire::is_lost_with(store, volume)
+    {
+        // Nobody can have the lease before it has a place again; no artifact is touched.
+        return Ok(lease::Lead::default());
+    }
     let Some(Step::Layout {
         layout,
         config,

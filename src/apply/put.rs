@@ -46,7 +46,12 @@ impl Context<'_> {
                 // A source on a volume that this very step replaces is read before that.
                 let path = self.source(wanted.name, wanted.source)?;
                 Ok(Ready {
-                    sha256: self.verified_once(wanted.number, &path, wanted.fingerprint)?,
+                    sha256: self.verified_once(
+                        wanted.number,
+                        &path,
+                        wanted.fingerprint,
+                        wanted.source,
+                    )?,
                     wanted: *wanted,
                     path,
                     already: Cell::new(false),

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use crate::{
     store::{
-        Config, Slot, Store, StoreError, edit,
+        Config, Slot, Store, StoreError,
+        candidate::Candidate,
+        edit,
         mark::{self, rewrite},
     },
     volume::{Identity, Lane, Layout, Membership, Volume, Watermark, fault, identity},
@@ -23,6 +25,7 @@ pub fn raise(store: &Store, layout: &Layout, text: &str, file: &Path) -> Result<
         )));
     }
     let config = edit::parse(text, file)?;
+    store.require_reach()?;
     begin_new(store, &config, layout)?;
     let mut ours: Vec<&Slot> = store.slots().iter().filter(|slot| slot.is_ours()).collect();
     // Where the lease will live comes first and where it lived last: cut off anywhere in between,
@@ -42,10 +45,11 @@ pub fn raise(store: &Store, layout: &Layout, text: &str, file: &Path) -> Result<
         }
         fault::point("layout.raised").map_err(|error| StoreError::Failed(error.to_string()))?;
     }
-    let marked = store.slots().iter().filter(|slot| slot.identity.is_some());
-    if raised * 2 <= marked.count() {
+    // Of all, also of those that do not answer: they must not be the majority of anybody.
+    if raised * 2 <= store.slots().len() {
         return Err(StoreError::Failed(format!(
-            "the layout was raised on {raised} volumes only, not on most of them ({})",
+            "the layout was raised on {raised} volumes only, not on most of them ({}); \
+             plan it again when they answer",
             why.join("; ")
         )));
     }
@@ -65,13 +69,12 @@ fn begin_new(store: &Store, config: &Config, layout: &Layout) -> Result<(), Stor
             if store.slot(&label).is_some() {
                 continue;
             }
-            std::fs::create_dir_all(path)
-                .map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?;
             let volume = Volume::new(&label, path, config.store.volume_timeout);
-            let there = volume.run(Lane::Short, |dir, _| Identity::read(dir))?;
+            let there = volume.run(Lane::Short, |dir, _| Identity::read(dir));
             match there {
-                Some(there) if there.store == id && there.label == label => continue,
-                Some(there) => {
+                // Marked before this was cut off.
+                Ok(Some(there)) if there.store == id && there.label == label => continue,
+                Ok(Some(there)) => {
                     return Err(StoreError::Usage(format!(
                         "{} is already volume {} of the store {}",
                         path.display(),
@@ -79,8 +82,13 @@ fn begin_new(store: &Store, config: &Config, layout: &Layout) -> Result<(), Stor
                         there.store_name
                     )));
                 }
-                None => {}
+                // Not there yet, or nobody's.
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                Ok(None) | Err(_) => {}
             }
+            Candidate::newcomer(store, &label, path, is_new)?.require()?;
+            std::fs::create_dir_all(path)
+                .map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?;
             let identity = Identity {
                 schema: 1,
                 store: id.to_owned(),
@@ -109,6 +117,7 @@ pub fn seal(store: &Store) -> Result<bool, StoreError> {
     let Some(layout) = store.layout().filter(|layout| !layout.sealed) else {
         return Ok(false);
     };
+    store.require_knowledge()?;
     let mut layout = layout.clone();
     layout.sealed = true;
     for slot in store.slots().iter().filter(|slot| slot.is_ours()) {

@@ -1,12 +1,12 @@
 //! Whether a plan's bytes find room: none may fill a file system beyond `max_fill`.
 
-use std::{collections::BTreeMap, os::unix::fs::MetadataExt};
+use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::Path};
 
 use crate::{
-    plan::Plan,
+    plan::{Plan, Step},
     report,
-    store::{Store, StoreError},
-    volume::{At, Lane},
+    store::{Store, StoreError, edit},
+    volume::{At, Lane, Volume, VolumeError},
 };
 
 /// One file system with the volumes that the plan writes to on it. Sizes in bytes.
@@ -22,15 +22,17 @@ struct Room {
 /// one that cannot be asked is left to the steps.
 pub fn require_room(store: &Store, plan: &Plan) -> Result<(), StoreError> {
     let mut rooms: BTreeMap<u64, Room> = BTreeMap::new();
+    let new = newcomers(store, plan)?;
     for need in plan.summary.space.iter().filter(|need| need.needed > 0) {
-        let Some(slot) = store.slot(&need.volume) else {
-            continue;
+        let asked = match (store.slot(&need.volume), new.get(&need.volume)) {
+            (Some(slot), _) => slot.volume.run(Lane::Short, |dir, _| ask(dir.path())),
+            (None, Some(volume)) => volume.run(Lane::Short, |dir, _| {
+                // One that is yet to be made lies on the file system of what is above it.
+                let there = dir.path().ancestors().find(|path| path.is_dir());
+                ask(there.unwrap_or(dir.path()))
+            }),
+            (None, None) => continue,
         };
-        let asked = slot.volume.run(Lane::Short, |dir, _| {
-            let metadata = std::fs::metadata(dir.path()).at("read", dir.path())?;
-            let stats = fs2::statvfs(dir.path()).at("ask for the free space of", dir.path())?;
-            Ok((metadata.dev(), stats.available_space(), stats.total_space()))
-        });
         let Ok((device, free, total)) = asked else {
             continue;
         };
@@ -57,4 +59,30 @@ pub fn require_room(store: &Store, plan: &Plan) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Device, and free and all bytes.
+fn ask(directory: &Path) -> Result<(u64, u64, u64), VolumeError> {
+    let metadata = std::fs::metadata(directory).at("read", directory)?;
+    let stats = fs2::statvfs(directory).at("ask for the free space of", directory)?;
+    Ok((metadata.dev(), stats.available_space(), stats.total_space()))
+}
+
+/// The volumes that come with the plan's layout.
+fn newcomers(store: &Store, plan: &Plan) -> Result<BTreeMap<String, Volume>, StoreError> {
+    let Some(Step::Layout { config, file, .. }) = plan.steps.first() else {
+        return Ok(BTreeMap::new());
+    };
+    let config = edit::parse(config, file)?;
+    let mut new = BTreeMap::new();
+    for partition in &config.partition {
+        for (number, path) in partition.replicas.iter().enumerate() {
+            let label = format!("{}.{}", partition.name, number + 1);
+            if store.slot(&label).is_none() {
+                let volume = Volume::new(&label, path, config.store.volume_timeout);
+                new.insert(label, volume);
+            }
+        }
+    }
+    Ok(new)
 }

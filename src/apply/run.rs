@@ -8,7 +8,7 @@ use std::{
 
 use rayon::iter::{ParallelBridge, ParallelIterator};
 
-use super::{copies, keep_out, lock_mode, relayout, steps};
+use super::{copies, keep_out, lock_mode, relayout, sources, steps};
 use crate::{
     journal::{
         JobState, Journal,
@@ -112,10 +112,19 @@ impl Run<'_> {
         let (task, done) = (self.task, self.done);
         // Signatures cost more than reading: each processor takes its share, in the steps' order.
         let steps = self.plan.steps.iter().enumerate();
-        let left = steps.filter(|(number, _)| !done.contains(number));
+        let mut last = None;
+        let left = steps.filter(|(number, step)| {
+            // A version that goes to several replicas is read once.
+            let source = sources::in_backup(step);
+            let left = !done.contains(number) && (source.is_none() || source != last);
+            if left {
+                last = source;
+            }
+            left
+        });
         let verified = left.par_bridge().filter_map(|(number, step)| {
             let verified = task.checkpoint().map_err(StoreError::from);
-            let verified = verified.and_then(|()| steps::verify_source(store, step));
+            let verified = verified.and_then(|()| sources::verify(store, step));
             verified.map(|sha256| Some((number, sha256?))).transpose()
         });
         self.verified = task.side_by_side(|| verified.collect::<Result<_, StoreError>>())?;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::put::Wanted;
+use super::{put::Wanted, sources};
 use crate::{
     backup::{self, BackupId},
     journal::model::Outcome,
@@ -52,35 +52,7 @@ pub fn words(step: &Step) -> String {
     }
 }
 
-/// Verifies what a step will read, before any step of its plan changes anything.
-pub fn verify_source(store: &Store, step: &Step) -> Result<Option<Digest>, StoreError> {
-    let Step::Put {
-        name,
-        source,
-        size,
-        check,
-        ..
-    } = step
-    else {
-        return Ok(None);
-    };
-    let path = source_path(store, name, source)?;
-    store.verified(&path, print(*size, *check)).map(Some)
-}
-
-fn source_path(store: &Store, name: &ArtifactName, source: &Source) -> Result<PathBuf, StoreError> {
-    Ok(match source {
-        Source::Copy { volume } => slot(store, volume)?.volume.path().join(name.file_name()),
-        Source::Version { volume, name, id } => slot(store, volume)?
-            .volume
-            .path()
-            .join(dir::VERSIONS)
-            .join(version::file_name(name, *id, VersionKind::Copy)),
-        Source::Backup { id, path } => path.under(&backups(store)?.join(id.directory())),
-    })
-}
-
-fn slot<'s>(store: &'s Store, label: &str) -> Result<&'s Slot, StoreError> {
+pub(super) fn slot<'s>(store: &'s Store, label: &str) -> Result<&'s Slot, StoreError> {
     let slot = store
         .slot(label)
         .ok_or_else(|| StoreError::Changed(format!("there is no volume {label} any more")))?;
@@ -91,7 +63,7 @@ fn slot<'s>(store: &'s Store, label: &str) -> Result<&'s Slot, StoreError> {
     }
 }
 
-fn backups(store: &Store) -> Result<&Path, StoreError> {
+pub(super) fn backups(store: &Store) -> Result<&Path, StoreError> {
     let config = store.config().backup.as_ref();
     config
         .map(|config| &*config.directory)
@@ -109,7 +81,7 @@ impl Context<'_> {
                 .run_all(&[(0, step)])
                 .pop()
                 .unwrap_or(Ok(Outcome::Already)),
-            Step::Remove { name, expect } => {
+            Step::Remove { name, expect, .. } => {
                 let (_, judgement) = self.store.judge(name);
                 let leftovers = judgement
                     .copies
@@ -168,6 +140,7 @@ impl Context<'_> {
                     size,
                     check,
                     expect,
+                    ..
                 } => Some(Wanted {
                     number: *number,
                     name,
@@ -189,30 +162,13 @@ impl Context<'_> {
         }
     }
 
-    /// Like [`Self::verified`], but a source that was verified in this job is not read again: its
-    /// digest is checked where it is staged.
-    pub fn verified_once(
-        &self,
-        number: usize,
-        path: &Path,
-        wanted: Fingerprint,
-    ) -> Result<Digest, StoreError> {
-        let known = self.sources.borrow().get(&number).copied();
-        if let Some(sha256) = known {
-            return Ok(sha256);
-        }
-        let sha256 = self.store.verified(path, wanted)?;
-        self.sources.borrow_mut().insert(number, sha256);
-        Ok(sha256)
-    }
-
     pub fn slot(&self, label: &str) -> Result<&Slot, StoreError> {
         slot(self.store, label)
     }
 
     /// The path of a source; the bytes there are verified before they are used.
     pub fn source(&self, name: &ArtifactName, source: &Source) -> Result<PathBuf, StoreError> {
-        source_path(self.store, name, source)
+        sources::path(self.store, name, source)
     }
 
     /// The path of a version's source: a removal lies beside the copies of the same history.
@@ -319,7 +275,7 @@ impl Context<'_> {
     }
 }
 
-const fn print(size: u64, check: Digest) -> Fingerprint {
+pub(super) const fn print(size: u64, check: Digest) -> Fingerprint {
     Fingerprint { size, check }
 }
 
@@ -332,11 +288,13 @@ pub fn holds(
 ) -> Result<(), StoreError> {
     for (label, peek) in peeks {
         let found = peek.found.as_ref().map(|found| found.fingerprint);
-        if found == result {
-            continue;
-        }
-        if let Some((_, wanted)) = expect.iter().find(|(l, _)| l == label) {
-            expected(wanted, label, found)?;
+        match expect.iter().find(|(l, _)| l == label) {
+            // Who knows nothing of it would have decided nothing.
+            Some((_, Expected::Unseen)) if found.is_none() && peek.history.is_empty() => {}
+            Some((_, wanted)) if found != result || *wanted == Expected::Unseen => {
+                expected(wanted, label, found)?;
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -351,6 +309,11 @@ pub fn expected(
     let fits = match expect {
         Expected::Anything => true,
         Expected::Absent => found.is_none(),
+        Expected::Unseen => {
+            return Err(StoreError::Changed(format!(
+                "{label} could not be seen when this was planned, and answers now; plan it again"
+            )));
+        }
         Expected::File { size, check } => {
             found
                 == Some(Fingerprint {

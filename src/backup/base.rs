@@ -26,6 +26,8 @@ use crate::{
 pub(super) struct Base {
     root: PathBuf,
     files: HashMap<Key, Known>,
+    /// Labels of volumes; a known file has its number among them.
+    volumes: Vec<String>,
 }
 
 /// One file of it. There may be a million: no more than it takes to link to it.
@@ -34,6 +36,9 @@ struct Known {
     path: RelPath,
     fingerprint: Fingerprint,
     sha256: Digest,
+    /// Seconds since 1970.
+    modified: i64,
+    volume: Option<u16>,
 }
 
 impl Base {
@@ -49,11 +54,45 @@ impl Base {
             let usable = manifest::read_header(&root).is_ok_and(|h| h.store == store)
                 && !known_damaged(&root);
             // One that cannot be read is no base; the one before it may be.
-            if usable && let Ok(files) = files(&root, pulse) {
-                return Ok(Some(Self { root, files }));
+            if usable && let Ok(base) = Self::read(root, pulse) {
+                return Ok(Some(base));
             }
         }
         Ok(None)
+    }
+
+    fn read(root: PathBuf, pulse: &Pulse) -> Result<Self, VolumeError> {
+        let (mut files, mut volumes) = (HashMap::new(), Vec::<String>::new());
+        manifest::read_entries(&root, pulse, &mut |entry| {
+            let volume = entry.volume.as_deref().and_then(|label| {
+                let known = volumes.iter().position(|known| known == label);
+                let number = known.unwrap_or_else(|| {
+                    volumes.push(label.to_owned());
+                    volumes.len() - 1
+                });
+                u16::try_from(number).ok()
+            });
+            let known = Known {
+                fingerprint: entry.fingerprint(),
+                sha256: entry.sha256,
+                modified: entry.mtime,
+                volume,
+                path: entry.path.clone(),
+            };
+            files.insert(entry.key(), known);
+            Ok(())
+        })?;
+        Ok(Self {
+            root,
+            files,
+            volumes,
+        })
+    }
+
+    /// The volume that a file was read from.
+    pub fn volume_of(&self, key: &Key) -> Option<&str> {
+        let number = self.files.get(key)?.volume?;
+        Some(self.volumes.get(usize::from(number))?)
     }
 
     /// The file that may stand for an item, with its digest.
@@ -66,6 +105,7 @@ impl Base {
                 from: known.path.under(&self.root),
                 to: item.path.clone(),
                 fingerprint: item.fingerprint,
+                modified: known.modified,
                 mode: item.mode,
             };
             (known.sha256, link)
@@ -79,6 +119,8 @@ pub(super) struct Link {
     pub from: PathBuf,
     pub to: RelPath,
     pub fingerprint: Fingerprint,
+    /// Of the file that is linked, by its manifest; seconds since 1970.
+    pub modified: i64,
     pub mode: u32,
 }
 
@@ -89,27 +131,25 @@ impl Link {
         self.unchanged() && fs::hard_link(&self.from, target).is_ok()
     }
 
+    /// Whether the file is what its manifest says: nobody touched it since, or its footer tells.
     fn unchanged(&self) -> bool {
+        let found = fs::symlink_metadata(&self.from);
+        let untouched = found.is_ok_and(|found| {
+            found.is_file()
+                && found.len() == self.fingerprint.size
+                && found.mtime() == self.modified
+                && found.mode() & 0o777 == self.mode & 0o777
+        });
+        untouched || self.looks_right()
+    }
+
+    fn looks_right(&self) -> bool {
         dir::open_known(&self.from).is_ok_and(|(file, metadata)| {
             metadata.mode() & 0o777 == self.mode & 0o777
                 && Fingerprint::read_sized(&file, metadata.len())
                     .is_ok_and(|(print, ..)| print == self.fingerprint)
         })
     }
-}
-
-fn files(root: &Path, pulse: &Pulse) -> Result<HashMap<Key, Known>, VolumeError> {
-    let mut files = HashMap::new();
-    manifest::read_entries(root, pulse, &mut |entry| {
-        let known = Known {
-            fingerprint: entry.fingerprint(),
-            sha256: entry.sha256,
-            path: entry.path.clone(),
-        };
-        files.insert(entry.key(), known);
-        Ok(())
-    })?;
-    Ok(files)
 }
 
 fn known_damaged(root: &Path) -> bool {

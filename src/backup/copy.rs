@@ -1,5 +1,6 @@
 //! Taking one file in: read from its volume and written to the backup at the same time, hashed in
-//! the same pass, read back and verified.
+//! the same pass; or cloned, where source and backup lie on one file system that can, and hashed from
+//! the clone. What no record of ours proves is read back and verified.
 //!
 //! Source and backup each have threads of their own, so that either may hang without taking this
 //! one along. A file that changes while it is read is noticed, never taken in.
@@ -17,17 +18,23 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     hand::{Dress, Hand, Whole},
+    proof::Passing,
     tree::RelPath,
 };
 use crate::{
     maif::{self, Digest, Verdict, Verification},
     progress::{Cancelled, Task},
     store::StoreError,
-    volume::{At, Fingerprint, Lane, Pulse, Volume, VolumeError, dir},
+    volume::{
+        At, Fingerprint, Lane, Pulse, Volume, VolumeError, dir,
+        record::{HEAD, TAIL},
+    },
 };
 
 /// Bytes read at a time.
-pub(super) const PIECE: u64 = 1 << 20;
+const PIECE: u64 = 1 << 20;
+/// Up to this size files are copied many in one call.
+pub(super) const SMALL: u64 = 128 << 10;
 
 /// What was taken in.
 #[derive(Debug)]
@@ -63,14 +70,44 @@ impl Source {
     fn open(path: PathBuf) -> Result<Self, VolumeError> {
         let (file, metadata) = dir::open_known(&path).at("open", &path)?;
         let read = Fingerprint::read_sized(&file, metadata.len());
+        let print = read.map_err(|e| changed(e, &path))?.0;
+        Self::of(file, metadata, print, path)
+    }
+
+    fn of(
+        file: File,
+        metadata: Metadata,
+        fingerprint: Fingerprint,
+        path: PathBuf,
+    ) -> Result<Self, VolumeError> {
         Ok(Self {
-            fingerprint: read.map_err(|e| changed(e, &path))?.0,
+            fingerprint,
             file: Arc::new(file),
             size: metadata.len(),
             modified: metadata.modified().at("read", &path)?,
             metadata,
             path: path.into(),
         })
+    }
+
+    /// Opens and reads a small file; `None` when it is not small any more.
+    fn small(path: PathBuf, proven: bool) -> Result<Option<(Self, Vec<u8>)>, VolumeError> {
+        let (file, metadata) = dir::open_known(&path).at("open", &path)?;
+        let size = metadata.len();
+        if size > SMALL {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
+        file.read_exact_at(&mut bytes, 0)
+            .map_err(|error| changed(error, &path))?;
+        let head = bytes.get(..bytes.len().min(HEAD)).unwrap_or_default();
+        let tail = bytes
+            .get(bytes.len().saturating_sub(TAIL)..)
+            .unwrap_or_default();
+        let print = Fingerprint::of(size, head, tail);
+        let source = Self::of(file, metadata, print, path)?;
+        source.unchanged(proven)?;
+        Ok(Some((source, bytes)))
     }
 
     fn dress(&self) -> Dress {
@@ -96,22 +133,31 @@ impl Source {
             .read_exact_at(&mut bytes, offset)
             .map_err(|error| changed(error, &self.path))?;
         if offset + length >= self.size {
-            let now = self.file.metadata().at("read", &self.path)?;
-            let print = Fingerprint::read_sized(&self.file, now.len())
-                .map_err(|e| changed(e, &self.path))?
-                .0;
-            // Not ctime: a put that archives this very file changes it.
-            let same = now.len() == self.size
-                && (now.mtime(), now.mtime_nsec())
-                    == (self.metadata.mtime(), self.metadata.mtime_nsec())
-                && print == self.fingerprint;
-            if !same {
-                return Err(VolumeError::Changed {
-                    path: self.path.to_path_buf(),
-                });
-            }
+            self.unchanged(false)?;
         }
         Ok(bytes)
+    }
+
+    /// Makes sure that nobody wrote while it was read. Of proven bytes the checksum tells what the
+    /// grain of time stamps may hide.
+    fn unchanged(&self, proven: bool) -> Result<(), VolumeError> {
+        let now = self.file.metadata().at("read", &self.path)?;
+        // Not ctime: a put that archives this very file changes it.
+        let same = now.len() == self.size
+            && (now.mtime(), now.mtime_nsec())
+                == (self.metadata.mtime(), self.metadata.mtime_nsec());
+        let print = if proven || !same {
+            self.fingerprint
+        } else {
+            let read = Fingerprint::read_sized(&self.file, now.len());
+            read.map_err(|e| changed(e, &self.path))?.0
+        };
+        if same && print == self.fingerprint {
+            return Ok(());
+        }
+        Err(VolumeError::Changed {
+            path: self.path.to_path_buf(),
+        })
     }
 }
 
@@ -137,37 +183,35 @@ fn refuse(error: VolumeError) -> Refused {
     }
 }
 
+/// Opens a source on its volume.
+fn open(volume: &Volume, file: &RelPath) -> Result<Source, VolumeError> {
+    let path = file.under(volume.path());
+    volume.run(Lane::Bulk, move |_, _| Source::open(path))
+}
+
 /// Reads a source piece by piece, the next one while `each` deals with the last. Outer `Err`:
 /// what `each` failed with.
 fn read(
     volume: &Volume,
-    file: &RelPath,
+    source: &Source,
     each: &mut dyn FnMut(Vec<u8>) -> Result<(), StoreError>,
-) -> Result<Result<Source, VolumeError>, StoreError> {
-    let path = file.under(volume.path());
-    let opened = volume.run(Lane::Bulk, move |_, _| {
-        let source = Source::open(path)?;
-        let first = source.piece(0)?;
-        Ok((source, first))
-    });
-    let (source, mut piece) = match opened {
-        Ok(opened) => opened,
-        Err(error) => return Ok(Err(error)),
+) -> Result<Result<(), VolumeError>, StoreError> {
+    let start = |offset: u64| {
+        let source = source.clone();
+        volume.start(Lane::Bulk, move |_, _| source.piece(offset))
     };
+    let mut next = Some(start(0));
     let mut offset = 0;
-    loop {
-        offset += piece.len() as u64;
-        let next = (offset < source.size).then(|| {
-            let source = source.clone();
-            volume.start(Lane::Bulk, move |_, _| source.piece(offset))
-        });
-        each(piece)?;
-        piece = match next.map(crate::volume::Pending::wait) {
-            None => return Ok(Ok(source)),
-            Some(Ok(piece)) => piece,
-            Some(Err(error)) => return Ok(Err(error)),
+    while let Some(pending) = next.take() {
+        let piece = match pending.wait() {
+            Ok(piece) => piece,
+            Err(error) => return Ok(Err(error)),
         };
+        offset += piece.len() as u64;
+        next = (offset < source.size).then(|| start(offset));
+        each(piece)?;
     }
+    Ok(Ok(()))
 }
 
 fn go_on(task: &Task, bytes: u64) -> Result<(), StoreError> {
@@ -183,32 +227,42 @@ pub(super) fn digest(
     file: &RelPath,
     task: &Task,
 ) -> Result<Option<Digest>, StoreError> {
+    let Ok(source) = open(volume, file) else {
+        return Ok(None);
+    };
     let mut hash = Sha256::new();
-    let read = read(volume, file, &mut |piece| {
+    let read = read(volume, &source, &mut |piece| {
         hash.update(&piece);
         go_on(task, 0)
     })?;
-    Ok(read.ok().map(|_| Digest(hash.finalize().into())))
+    Ok(read.ok().map(|()| Digest(hash.finalize().into())))
+}
+
+/// One file to copy.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub from: &'a RelPath,
+    pub to: &'a RelPath,
+    /// Its checksum is proof enough: see [`super::proof`].
+    pub proven: bool,
 }
 
 /// Copies small files of one volume, all in one call of either side. `None`: this one has to be
 /// copied by itself, which says why. Outer `Err`: the backup cannot go on.
 pub(super) fn copy_small(
     volume: &Volume,
-    files: &[(&RelPath, &RelPath)],
+    files: &[Wanted<'_>],
     hand: &Hand,
     task: &Task,
 ) -> Result<Vec<Option<Taken>>, StoreError> {
-    let paths: Vec<PathBuf> = files
+    let paths: Vec<(PathBuf, bool)> = files
         .iter()
-        .map(|(from, _)| from.under(volume.path()))
+        .map(|wanted| (wanted.from.under(volume.path()), wanted.proven))
         .collect();
     let read = volume.run(Lane::Bulk, move |_, pulse| {
-        let read = |path: PathBuf| {
+        let read = |(path, proven)| {
             pulse.beat();
-            let source = Source::open(path).ok()?;
-            let bytes = source.piece(0).ok().filter(|_| source.size <= PIECE)?;
-            Some((source, bytes))
+            Source::small(path, proven).ok().flatten()
         };
         Ok(paths.into_iter().map(read).collect::<Vec<_>>())
     });
@@ -216,14 +270,14 @@ pub(super) fn copy_small(
         return Ok(files.iter().map(|_| None).collect());
     };
     let (mut sources, mut wholes) = (Vec::new(), Vec::new());
-    for (read, (_, target)) in read.into_iter().zip(files) {
+    for (read, wanted) in read.into_iter().zip(files) {
         sources.push(read.map(|(source, bytes)| {
-            let (target, dress) = ((*target).clone(), source.dress());
             let length = bytes.len() as u64;
             wholes.push(Whole {
-                target,
+                target: wanted.to.clone(),
                 bytes,
-                dress,
+                dress: source.dress(),
+                proof: wanted.proven.then_some(source.fingerprint),
             });
             (source, length)
         }));
@@ -241,40 +295,47 @@ pub(super) fn copy_small(
     Ok(taken)
 }
 
-/// Copies a file of a volume to `target`. Outer `Err`: the backup cannot go on.
+/// Copies a file of a volume. Outer `Err`: the backup cannot go on.
 pub(super) fn copy(
     volume: &Volume,
-    file: &RelPath,
+    wanted: Wanted<'_>,
     hand: &Hand,
-    target: &RelPath,
     task: &Task,
 ) -> Result<Result<Taken, Refused>, StoreError> {
-    let mut hash = Sha256::new();
-    let mut out: Option<Arc<File>> = None;
-    let read = read(volume, file, &mut |piece| {
-        hash.update(&piece);
-        go_on(task, piece.len() as u64)?;
-        match &out {
-            Some(out) => hand.append(target, out, piece)?,
-            None => out = Some(hand.create(target, piece)?),
-        }
-        Ok(())
-    })?;
-    let source = match (read, &out) {
-        (Ok(source), _) => source,
-        (Err(error), created) => {
-            if created.is_some() {
-                hand.remove(target)?;
-            }
+    let target = wanted.to;
+    let source = match open(volume, wanted.from) {
+        Ok(source) => source,
+        Err(error) => return Ok(Err(refuse(error))),
+    };
+    let (out, cloned) = hand.create(target, &source.file)?;
+    let (taken, fits) = if cloned {
+        // The clone is of one moment, which may be later than the look.
+        let (fingerprint, sha256, fits) = hand.read(target, &out, task)?;
+        let taken = Taken {
+            fingerprint,
+            ..source.taken(sha256)
+        };
+        (taken, fits)
+    } else {
+        let mut passing = Passing::of(source.size);
+        let read = read(volume, &source, &mut |piece| {
+            passing.pass(&piece);
+            go_on(task, piece.len() as u64)?;
+            hand.append(target, &out, piece)
+        })?;
+        if let Err(error) = read {
+            hand.remove(target)?;
             return Ok(Err(refuse(error)));
         }
+        let (sha256, fits) = passing.end(source.fingerprint);
+        (source.taken(sha256), fits)
     };
-    let Some(out) = out else {
-        return Err(StoreError::Failed(format!("{target:?} was never created")));
-    };
-    let sha256 = Digest(hash.finalize().into());
-    let found = hand.finish(target, out, source.dress(), task)?;
-    if found.sha256 != sha256 {
+    hand.finish(target, &out, source.dress())?;
+    if wanted.proven && fits {
+        return Ok(Ok(taken));
+    }
+    let found = hand.verify(target, &out, task)?;
+    if found.sha256 != taken.sha256 {
         return Err(StoreError::Failed(format!(
             "{} does not read back from the backups directory as it was written",
             source.path.display()
@@ -285,7 +346,7 @@ pub(super) fn copy(
         let reason = format!("{}: {}", found.class, found.problem());
         return Ok(Err(Refused::Damaged(reason)));
     }
-    Ok(Ok(source.taken(sha256)))
+    Ok(Ok(taken))
 }
 
 /// Verifies an open file, cancellable, with signs of life.

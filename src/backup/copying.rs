@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    copy::{self, PIECE, Refused, Taken},
+    copy::{self, Refused, SMALL, Taken, Wanted},
     hand::Hand,
     manifest::Skipped,
     select::{Choice, Item, Partition},
@@ -28,8 +28,9 @@ const TRIES: u32 = 4;
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 /// Bytes after which what was written may be made durable.
 const STRETCH: u64 = 256 << 20;
-/// Small files that one call copies.
+/// Small files that one call copies, and their bytes.
 const BUNDLE: usize = 32;
+const BUNDLED: u64 = 1 << 20;
 
 /// What became of an item.
 pub(super) enum Copied {
@@ -57,9 +58,21 @@ fn bundles(items: Vec<Item>) -> Vec<Vec<Item>> {
     cut(items, |bytes, bundle, item| {
         let volume = |item: &Item| item.volumes.first().map(Arc::as_ptr);
         bundle.len() < BUNDLE
-            && bytes + item.fingerprint.size <= PIECE
+            && bytes + item.fingerprint.size <= BUNDLED
+            && bundle
+                .iter()
+                .chain([item])
+                .all(|i| i.fingerprint.size <= SMALL)
             && bundle.first().map(volume) == Some(volume(item))
     })
+}
+
+const fn wanted(item: &Item) -> Wanted<'_> {
+    Wanted {
+        from: &item.source,
+        to: &item.path,
+        proven: item.proven,
+    }
 }
 
 /// Cuts a list in order; `fits` is asked with the bytes and items that are together so far.
@@ -108,7 +121,7 @@ impl Copying<'_> {
     fn bundle(self, items: Vec<Item>, hand: &Hand) -> Result<Vec<Copied>, StoreError> {
         self.task.checkpoint()?;
         let taken = match items.as_slice() {
-            [first, ..] if first.fingerprint.size <= PIECE => self.small(&items, hand)?,
+            [first, ..] if first.fingerprint.size <= SMALL => self.small(&items, hand)?,
             _ => Vec::new(),
         };
         let mut taken = taken.into_iter();
@@ -131,7 +144,7 @@ impl Copying<'_> {
         let Some(volume) = items.first().and_then(|item| item.volumes.first()) else {
             return Ok(Vec::new());
         };
-        let files: Vec<_> = items.iter().map(|i| (&i.source, &i.path)).collect();
+        let files: Vec<_> = items.iter().map(wanted).collect();
         copy::copy_small(volume, &files, hand, self.task)
     }
 
@@ -146,7 +159,7 @@ impl Copying<'_> {
             };
             let mut problem = None;
             for volume in &item.volumes {
-                match copy::copy(volume, &item.source, hand, &item.path, self.task)? {
+                match copy::copy(volume, wanted(&item), hand, self.task)? {
                     // Another commit came between the look and the copy.
                     Ok(taken) if taken.fingerprint != item.fingerprint => {
                         hand.remove(&item.path)?;

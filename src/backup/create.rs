@@ -4,7 +4,13 @@
 //! Nothing is linked from a volume: a sketch's next save would write into the backup. What cannot
 //! be taken in is skipped with a reason, and the backup is `partial`.
 
-use std::{collections::BTreeSet, num::NonZero, sync::mpsc, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    num::NonZero,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use super::{
     base::{Base, Link},
@@ -106,10 +112,14 @@ fn fill(
         task.totals(items, bytes);
         partitions.push(partition);
     }
+    let base = Arc::new(base.wait()?.unwrap_or_default());
+    for partition in &mut partitions {
+        partition.base = Arc::clone(&base);
+    }
     task.phase("copying");
     let mut filling = Filling {
         task,
-        base: base.wait()?.unwrap_or_default(),
+        base,
         timeout: store.config().store.lock_timeout,
         hands: staging.hands(
             thread::available_parallelism()
@@ -134,7 +144,7 @@ fn fill(
 
 struct Filling<'a> {
     task: &'a Task,
-    base: Base,
+    base: Arc<Base>,
     timeout: Duration,
     hands: Vec<Hand>,
     staging: &'a mut Staging,
@@ -286,6 +296,10 @@ impl Filling<'_> {
             check,
             mtime: taken.modified,
             generation: item.generation,
+            volume: item
+                .volumes
+                .first()
+                .map(|volume| volume.label().to_string()),
         };
         self.staging.add(&entry, new_bytes)?;
         match version {

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     copy::{plain, verify_file},
-    durable::Durability,
+    durable::{Durability, Keeper},
     find::identify,
     manifest,
     model::BackupId,
@@ -64,8 +64,11 @@ pub fn extract(
             Ok(before) => before,
             Err(refused) => return Ok(Err(refused)),
         };
+        let durability = Durability::of(&target)?;
         let copying = Copying {
-            durability: Durability::of(&target)?,
+            keeper: Keeper::new(&durability, &target),
+            durability,
+            anew: before == Before::Unfinished,
             root,
             target,
             names,
@@ -83,6 +86,7 @@ pub fn extract(
                 }))
             }
             Err(error) => {
+                let _ = copying.keeper.wait();
                 copying.clear(before)?;
                 Err(error)
             }
@@ -133,6 +137,9 @@ struct Copying<'a> {
     target: PathBuf,
     names: BTreeSet<ArtifactName>,
     durability: Durability,
+    keeper: Keeper,
+    /// Another process died at it: what it left is written anew.
+    anew: bool,
     task: &'a Task,
     pulse: &'a Pulse,
     report: Mutex<ExtractReport>,
@@ -178,6 +185,7 @@ impl Copying<'_> {
             }
         }
         fault::point("extract.sync").at("sync", &self.target)?;
+        self.keeper.wait()?;
         self.durability.sync(&self.target, self.pulse)?;
         if left.is_empty() {
             let marker = self.target.join(UNFINISHED);
@@ -266,6 +274,7 @@ impl Copying<'_> {
             self.noted().damaged.push(path.json());
             return Ok(());
         };
+        self.keeper.note(bytes)?;
         let mut report = self.noted();
         report.bytes += bytes;
         report.files += 1;
@@ -303,8 +312,9 @@ impl Copying<'_> {
         buffer: &mut [u8],
     ) -> Result<(Digest, u64), VolumeError> {
         let metadata = source.metadata().at("read", from)?;
-        // There only when another process died at it.
-        remove_files(&[to.to_owned()])?;
+        if self.anew {
+            remove_files(&[to.to_owned()])?;
+        }
         let mut out = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -313,7 +323,8 @@ impl Copying<'_> {
             .at("create", to)?;
         let (mut hash, mut written) = (Sha256::new(), 0);
         fault::point("extract.created").at("write", to)?;
-        loop {
+        // What grows meanwhile is not what was sealed.
+        while written < metadata.len() {
             let read = source.read(buffer).at("read", from)?;
             let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
                 break;

@@ -15,9 +15,9 @@ use super::{
     tree::{self, RelPath},
 };
 use crate::{
-    maif::{Verdict, Verification},
+    maif::Verdict,
     progress::Task,
-    store::StoreError,
+    store::{StoreError, fetch::Fetched},
     volume::{
         ArtifactName, At, Fingerprint, Lane, Pulse, VersionKind, VolumeError,
         dir::{self, OWN, VERSIONS},
@@ -162,6 +162,7 @@ pub(super) fn describe(
             check: print.check,
             mtime: before.mtime(),
             generation: None,
+            volume: None,
         };
         (entry, found.verdict())
     }))
@@ -188,13 +189,18 @@ pub fn read_file(
     id: BackupId,
     path: &RelPath,
     task: &Task,
-) -> Result<(fs::File, Verification), StoreError> {
+) -> Result<Fetched, StoreError> {
     let path = path.under(&directory.join(id.directory()));
     let task = task.clone();
     let read = tree::open(directory).run(Lane::Bulk, move |_, pulse| {
         let file = dir::open(&path).at("open", &path)?;
-        let verified = verify_file(&file, &path, &task, pulse)?;
-        Ok((file, verified))
+        let verification = verify_file(&file, &path, &task, pulse)?;
+        Ok(Fetched {
+            file,
+            verification,
+            volume: format!("backup {id}"),
+            path,
+        })
     });
     read.map_err(|error| super::copy::plain(error.into()))
 }

@@ -1,23 +1,24 @@
-//! One of the hands that fill a backup: it links, writes and reads back, on threads of its own, so
-//! that several work side by side.
+//! One of the hands that fill a backup: it links, clones, writes and reads back, on threads of its
+//! own, so that several work side by side.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::Write,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
-use sha2::{Digest as _, Sha256};
-
-use super::{base::Link, copy::verify_file, tree::RelPath};
+use super::{base::Link, copy::verify_file, proof::Passing, tree::RelPath};
 use crate::{
     maif::{Digest, Verdict, Verification},
-    progress::Task,
+    progress::{Cancelled, Task},
     store::StoreError,
-    volume::{At, Lane, Pulse, Volume, VolumeError, fault},
+    volume::{At, Fingerprint, Lane, Volume, VolumeError, fault},
 };
 
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Hand {
     root: PathBuf,
     /// Whether each file is made durable by itself.
     each_file: bool,
+    /// Set when a clone was refused: most file systems cannot, and none can from another.
+    copies: Arc<AtomicBool>,
 }
 
 /// How a file is to be, beside its bytes.
@@ -41,6 +44,8 @@ pub(super) struct Whole {
     pub target: RelPath,
     pub bytes: Vec<u8>,
     pub dress: Dress,
+    /// Whose checksum is proof enough.
+    pub proof: Option<Fingerprint>,
 }
 
 impl Hand {
@@ -49,6 +54,7 @@ impl Hand {
             volume,
             root: root.to_owned(),
             each_file,
+            copies: Arc::default(),
         }
     }
 
@@ -69,8 +75,8 @@ impl Hand {
         Ok(linked?)
     }
 
-    /// Writes small files and reads them back; `None` for those that are damaged as MAIF, of which
-    /// nothing is left.
+    /// Writes small files, and reads back those that nothing proves; `None` for those that are
+    /// damaged as MAIF, of which nothing is left.
     pub fn write_all(
         &self,
         files: Vec<Whole>,
@@ -79,31 +85,47 @@ impl Hand {
         let (root, each_file, task) = (self.root.clone(), self.each_file, task.clone());
         Ok(self.volume.run(Lane::Bulk, move |_, pulse| {
             let write = |whole: &Whole| {
+                pulse.beat();
                 let path = whole.target.under(&root);
-                let file = begin(&path, &whole.bytes)?;
-                let found = end(&path, &file, whole.dress, each_file, &task, pulse)?;
-                let sha256 = Digest(Sha256::digest(&whole.bytes).into());
-                if found.sha256 != sha256 {
-                    let problem = "it does not read back as it was written".to_owned();
-                    return Err(VolumeError::Bad { path, problem });
+                let mut file = begin(&path)?;
+                file.write_all(&whole.bytes).at("write", &path)?;
+                end(&path, &file, whole.dress, each_file)?;
+                let mut passing = Passing::of(whole.bytes.len() as u64);
+                passing.pass(&whole.bytes);
+                if let Some(print) = whole.proof
+                    && let (sha256, true) = passing.end(print)
+                {
+                    return Ok(Some(sha256));
                 }
+                let found = verify_file(&file, &path, &task, pulse)?;
                 if found.verdict() == Verdict::Damaged {
                     fs::remove_file(&path).at("remove", &path)?;
                     return Ok(None);
                 }
-                Ok(Some(sha256))
+                Ok(Some(found.sha256))
             };
             files.iter().map(write).collect()
         })?)
     }
 
-    /// Creates a file and writes its first bytes.
-    pub fn create(&self, path: &RelPath, first: Vec<u8>) -> Result<Arc<File>, StoreError> {
+    /// Creates a file; whether it is a clone of the source already, sharing its blocks.
+    pub fn create(
+        &self,
+        path: &RelPath,
+        source: &Arc<File>,
+    ) -> Result<(Arc<File>, bool), StoreError> {
         let path = path.under(&self.root);
-        let file = self
-            .volume
-            .run(Lane::Bulk, move |_, _| begin(&path, &first))?;
-        Ok(Arc::new(file))
+        let (source, copies) = (Arc::clone(source), Arc::clone(&self.copies));
+        let (file, cloned) = self.volume.run(Lane::Bulk, move |_, _| {
+            let file = begin(&path)?;
+            if copies.load(Ordering::Relaxed) {
+                return Ok((file, false));
+            }
+            let cloned = rustix::fs::ioctl_ficlone(&file, &*source).is_ok();
+            copies.store(!cloned, Ordering::Relaxed);
+            Ok((file, cloned))
+        })?;
+        Ok((Arc::new(file), cloned))
     }
 
     /// Writes more bytes at the end.
@@ -120,19 +142,50 @@ impl Hand {
         })?)
     }
 
-    /// Gives the file its mode and time and reads it back: what it holds, and whether as MAIF it
-    /// is intact.
-    pub fn finish(
+    /// Reads a clone: what it is known by, its digest, and whether its footer's checksum fits.
+    pub fn read(
         &self,
         path: &RelPath,
-        file: Arc<File>,
-        dress: Dress,
+        file: &Arc<File>,
+        task: &Task,
+    ) -> Result<(Fingerprint, Digest, bool), StoreError> {
+        let path = path.under(&self.root);
+        let (file, task) = (Arc::clone(file), task.clone());
+        Ok(self.volume.run(Lane::Bulk, move |_, pulse| {
+            let (print, ..) = Fingerprint::read(&file).at("read", &path)?;
+            let mut passing = Passing::of(print.size);
+            let goes_on = passing.read(&file, &mut |bytes| {
+                pulse.beat();
+                task.tick(bytes)
+            });
+            if goes_on.at("read", &path)?.is_break() {
+                return Err(Cancelled.into());
+            }
+            let (sha256, fits) = passing.end(print);
+            Ok((print, sha256, fits))
+        })?)
+    }
+
+    /// Gives the file its mode and time.
+    pub fn finish(&self, path: &RelPath, file: &Arc<File>, dress: Dress) -> Result<(), StoreError> {
+        let path = path.under(&self.root);
+        let (file, each_file) = (Arc::clone(file), self.each_file);
+        Ok(self
+            .volume
+            .run(Lane::Bulk, move |_, _| end(&path, &file, dress, each_file))?)
+    }
+
+    /// Reads the file back: what it holds, and whether as MAIF it is intact.
+    pub fn verify(
+        &self,
+        path: &RelPath,
+        file: &Arc<File>,
         task: &Task,
     ) -> Result<Verification, StoreError> {
         let path = path.under(&self.root);
-        let (each_file, task) = (self.each_file, task.clone());
+        let (file, task) = (Arc::clone(file), task.clone());
         Ok(self.volume.run(Lane::Bulk, move |_, pulse| {
-            end(&path, &file, dress, each_file, &task, pulse)
+            verify_file(&file, &path, &task, pulse)
         })?)
     }
 
@@ -145,8 +198,8 @@ impl Hand {
     }
 }
 
-fn begin(path: &Path, first: &[u8]) -> Result<File, VolumeError> {
-    let mut file = OpenOptions::new()
+fn begin(path: &Path) -> Result<File, VolumeError> {
+    let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create_new(true)
@@ -154,18 +207,10 @@ fn begin(path: &Path, first: &[u8]) -> Result<File, VolumeError> {
         .open(path)
         .at("create", path)?;
     fault::point("backup.created").at("write", path)?;
-    file.write_all(first).at("write", path)?;
     Ok(file)
 }
 
-fn end(
-    path: &Path,
-    file: &File,
-    dress: Dress,
-    each_file: bool,
-    task: &Task,
-    pulse: &Pulse,
-) -> Result<Verification, VolumeError> {
+fn end(path: &Path, file: &File, dress: Dress, each_file: bool) -> Result<(), VolumeError> {
     file.set_modified(dress.modified)
         .at("set the time of", path)?;
     file.set_permissions(fs::Permissions::from_mode(dress.mode & 0o777))
@@ -173,6 +218,5 @@ fn end(
     if each_file {
         file.sync_all().at("sync", path)?;
     }
-    fault::point("backup.copied").at("sync", path)?;
-    verify_file(file, path, task, pulse)
+    fault::point("backup.copied").at("sync", path)
 }

@@ -11,7 +11,8 @@ use crate::{
     maif::{QuickLook, quick},
     store::judge::Condition,
     volume::{
-        ArtifactName, At, Fingerprint, Lane, VersionId, VersionKind, VolumeError, dir, listing,
+        ArtifactName, At, Fingerprint, Lane, Record, VersionId, VersionKind, VolumeError, dir,
+        listing,
     },
 };
 
@@ -118,7 +119,8 @@ impl Partition<'_> {
                         foreign: file.condition == Condition::Foreign,
                         mode: file.mode,
                         modified: file.modified,
-                        generation: None,
+                        generation: file.generation,
+                        proven: file.proven,
                         volumes: vec![volume],
                     }),
                 }
@@ -156,13 +158,22 @@ struct VersionLook {
     condition: Condition,
     mode: u32,
     modified: i64,
+    /// Of a removal.
+    generation: Option<u64>,
+    /// Its record describes it.
+    proven: bool,
 }
 
 fn look_at_file(path: &std::path::Path) -> Result<VersionLook, VolumeError> {
     let (file, metadata) = dir::open_known(path).at("open", path)?;
     let (fingerprint, head, tail) =
         Fingerprint::read_sized(&file, metadata.len()).at("read", path)?;
+    let removal = std::str::from_utf8(&head)
+        .ok()
+        .and_then(|t| t.parse::<Record>().ok());
     Ok(VersionLook {
+        generation: removal.map(|record| record.generation),
+        proven: Record::of(&file).is_some_and(|record| record.describes(&fingerprint)),
         condition: match quick(&head, &tail, fingerprint.size) {
             QuickLook::Complete(_) => Condition::Intact,
             QuickLook::Foreign => Condition::Foreign,

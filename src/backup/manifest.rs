@@ -104,9 +104,12 @@ pub struct Entry {
     pub check: Digest,
     /// The source's modification time, seconds since 1970.
     pub mtime: i64,
-    /// Of the copy, when a record described it.
+    /// Of a copy, when a record described it; of a removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
+    /// The label of the volume that it was read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
 }
 
 /// What one file of a backup is known by from one backup to the next.

@@ -20,6 +20,7 @@ pub mod manifest;
 pub mod model;
 mod part;
 mod path;
+mod proof;
 mod seal;
 mod select;
 mod staging;

@@ -7,6 +7,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
+    base::Base,
     manifest::{Key, Skipped},
     tree::RelPath,
 };
@@ -38,6 +39,8 @@ pub(super) struct Item {
     pub mode: u32,
     pub modified: i64,
     pub generation: Option<u64>,
+    /// A commit of ours verified these bytes: their checksum tells whether they are the same still.
+    pub proven: bool,
     /// Volumes that hold these bytes, the best first.
     pub volumes: Vec<Arc<Volume>>,
 }
@@ -56,6 +59,8 @@ pub(super) struct Partition<'a> {
     store: &'a Store,
     name: &'a str,
     pub slots: Vec<(VolumeIndex, &'a Slot)>,
+    /// The backup before: of volumes that are as good, the one is read that was read then.
+    pub base: Arc<Base>,
     trusted: Arc<[PublicKey]>,
     /// The newest removal of each artifact, a map a slot; `None`: the slot gave no listing.
     removals: Vec<Option<HashMap<ArtifactName, VersionId>>>,
@@ -80,6 +85,7 @@ impl<'a> Partition<'a> {
             store,
             name: store.partitions().get(index).map_or("", |p| &p.name),
             slots,
+            base: Arc::default(),
             // Keys that do not parse were refused with the configuration.
             trusted: store.trusted().unwrap_or_default().into(),
             removals: Vec::new(),
@@ -257,7 +263,7 @@ impl<'a> Partition<'a> {
             return skip(match judgement.state {
                 ArtifactState::Lost => "lost: no intact copy of its newest generation",
                 ArtifactState::Divergent => "divergent: its copies contradict each other",
-                _ => "unreachable: no copy of it could be read",
+                _ => "unreachable: no intact copy of it could be read",
             });
         };
         let of = |index: usize| match facts.get(index)?.seen {
@@ -268,6 +274,17 @@ impl<'a> Partition<'a> {
         let Some((position, file)) = position.and_then(|p| Some((p, of(p)?))) else {
             return skip("its reference copy cannot be read");
         };
+        let key = (name.clone(), None);
+        let position = self
+            .base
+            .volume_of(&key)
+            .and_then(|label| {
+                self.slots
+                    .iter()
+                    .position(|(_, slot)| slot.label() == label)
+            })
+            .filter(|p| facts.get(*p).is_some_and(|f| f.counts) && of(*p) == Some(file))
+            .unwrap_or(position);
         let others = (0..facts.len()).filter(|index| {
             *index != position && of(*index).is_some_and(|f| f.fingerprint == file.fingerprint)
         });
@@ -277,7 +294,7 @@ impl<'a> Partition<'a> {
             .collect();
         let (mode, modified) = modes.get(position).copied().unwrap_or_default();
         Choice::Take(Item {
-            key: (name.clone(), None),
+            key,
             path: RelPath::of(self.directory(), name, None),
             source: RelPath::of(None, name, None),
             fingerprint: file.fingerprint,
@@ -285,6 +302,7 @@ impl<'a> Partition<'a> {
             mode,
             modified,
             generation: reference.generation,
+            proven: reference.generation.is_some(),
             volumes,
         })
     }

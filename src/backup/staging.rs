@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     base::Base,
-    durable::Durability,
+    durable::{Durability, FILE, STRETCH},
     hand::Hand,
     manifest::{self, Entry, Header},
     model::BackupId,
@@ -31,8 +31,6 @@ use crate::{
     },
 };
 
-/// After so many bytes what was written is made durable, so that no single sync takes for ever.
-const SYNC_EVERY: u64 = 256 << 20;
 /// Entry lines are handed to the backups directory in pieces of this size.
 const SPOOL_PIECE: usize = 128 * 1024;
 
@@ -65,10 +63,13 @@ impl Staging {
         volume.run(Lane::Short, |dir, _| {
             // Only the last part: a missing parent is a mount that is not there.
             match fs::create_dir(dir.path()) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    Err(error).at("create", dir.path())
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                created => {
+                    created.at("create", dir.path())?;
+                    let parent = dir.path().parent();
+                    let parent = parent.filter(|parent| !parent.as_os_str().is_empty());
+                    parent.map_or(Ok(()), sync_directory)
                 }
-                _ => Ok(()),
             }
         })?;
         let directory_lock = tree::take_directory_lock(&volume, timeout)?;
@@ -161,7 +162,9 @@ impl Staging {
 
     /// Notes a finished file for the manifest, and how much of it is new.
     pub fn add(&mut self, entry: &Entry, new_bytes: u64) -> Result<(), StoreError> {
-        self.unsynced += new_bytes;
+        if new_bytes > 0 {
+            self.unsynced += new_bytes + FILE;
+        }
         let line = entry
             .line()
             .map_err(|e| StoreError::Failed(e.to_string()))?;
@@ -170,7 +173,7 @@ impl Staging {
         if self.spool.len() >= SPOOL_PIECE {
             self.flush()?;
         }
-        if self.unsynced >= SYNC_EVERY {
+        if self.unsynced >= STRETCH {
             // The one before is done first: no more than two stretches wait for the disk.
             self.synced()?;
             self.syncing = Some(self.start_sync());

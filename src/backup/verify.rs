@@ -13,6 +13,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use rayon::iter::{ParallelBridge, ParallelIterator};
 
 use super::{
     copy::{plain, verify_file},
@@ -130,19 +131,50 @@ impl Check<'_> {
                 bytes += file.entry.map_or(0, |(_, print)| print.size);
             }
             self.task.totals(items, bytes);
-            for found in tree::files(&self.root, self.pulse) {
-                let (path, _) = found?;
-                let Some(relative) = self.relative(&path) else {
-                    continue;
+            let mut extra = Vec::new();
+            let walked = tree::files(&self.root, self.pulse).filter_map(|found| {
+                let path = match found {
+                    Ok((path, _)) => path,
+                    Err(error) => return Some(Err(error)),
                 };
+                let relative = self.relative(&path)?;
                 match files.remove(&relative) {
-                    Some(sealed) if self.part.holds(&relative) => {
-                        self.file(&path, &relative, &sealed, &mut report)?;
+                    Some(sealed) => {
+                        let here = self.part.holds(&relative);
+                        here.then_some(Ok((path, relative, sealed)))
                     }
-                    Some(_) => {}
-                    None => report.extra.push(relative.json()),
+                    None => {
+                        extra.push(relative.json());
+                        None
+                    }
                 }
-            }
+            });
+            // Signatures cost more than reading: each processor takes its share.
+            let found = self.task.side_by_side(|| {
+                let checked = walked.par_bridge().map(|found| {
+                    let (path, relative, sealed) = found?;
+                    Ok((self.file(&path, &sealed)?, relative))
+                });
+                let damaged = |(sound, relative): (bool, RelPath)| {
+                    (
+                        1,
+                        if sound {
+                            Vec::new()
+                        } else {
+                            vec![relative.json()]
+                        },
+                    )
+                };
+                checked
+                    .map(|checked: Result<_, VolumeError>| checked.map(damaged))
+                    .try_reduce(Default::default, |mut a, b| {
+                        a.1.extend(b.1);
+                        Ok((a.0 + b.0, a.1))
+                    })
+            })?;
+            report.checked += found.0;
+            report.damaged.extend(found.1);
+            report.extra = extra;
             // The manifest is no file of the tree, but it is under the digests.
             if let Some(manifest) = RelPath::parse(MANIFEST.as_bytes()) {
                 files.remove(&manifest);
@@ -245,31 +277,25 @@ impl Check<'_> {
         Some(found.sha256)
     }
 
-    /// Checks one sealed file.
-    fn file(
-        &self,
-        path: &Path,
-        relative: &RelPath,
-        sealed: &Sealed,
-        report: &mut VerifyReport,
-    ) -> Result<(), VolumeError> {
+    /// Whether one sealed file is as sealed.
+    fn file(&self, path: &Path, sealed: &Sealed) -> Result<bool, VolumeError> {
         self.task.checkpoint()?;
         let sound = match self.level {
             Level::Deep => self.deep(path, sealed),
             _ => Ok(looks_right(path, sealed)),
         };
-        match sound {
-            Ok(true) => self.task.add_verified(1),
+        let sound = match sound {
             // A file that cannot be read cannot be restored.
-            Ok(false) | Err(VolumeError::Io { .. } | VolumeError::Bad { .. }) => {
-                self.task.add_failed(1);
-                report.damaged.push(relative.json());
-            }
-            Err(error) => return Err(error),
+            Err(VolumeError::Io { .. } | VolumeError::Bad { .. }) => false,
+            sound => sound?,
+        };
+        if sound {
+            self.task.add_verified(1);
+        } else {
+            self.task.add_failed(1);
         }
         self.task.add_done(1);
-        report.checked += 1;
-        Ok(())
+        Ok(sound)
     }
 
     fn deep(&self, path: &Path, sealed: &Sealed) -> Result<bool, VolumeError> {

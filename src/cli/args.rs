@@ -83,8 +83,8 @@ pub enum Command {
         /// The name of an artifact, or a file
         #[arg(value_name = "NAME|FILE")]
         what: String,
-        /// A version instead of the current copy
-        #[arg(long, value_name = "ID")]
+        /// An earlier state instead of the current copy: its id in `versions`, or a time
+        #[arg(long, value_name = "ID|TIME")]
         version: Option<String>,
         /// The texts of TEXT blocks too
         #[arg(long)]
@@ -323,6 +323,9 @@ pub enum JobsCommand {
     /// Go on with an interrupted or cancelled job
     Resume {
         id: String,
+        /// Accepted for scripts; its plan was confirmed when the job began
+        #[arg(long, hide = true)]
+        yes: bool,
         /// As soon as the process that runs it has ended
         #[arg(long, hide = true)]
         after_another: bool,
@@ -436,12 +439,16 @@ pub struct Put {
 #[derive(Debug, Args)]
 pub struct Get {
     pub name: String,
-    #[arg(long, value_name = "ID")]
+    /// An earlier state instead of the current copy: its id in `versions`, or a time
+    #[arg(long, value_name = "ID|TIME")]
     pub version: Option<String>,
     /// A file instead of standard output
     #[arg(short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
+
+/// No longer than that is waited for anything, in seconds.
+const YEAR: u64 = 365 * 86_400;
 
 #[derive(Debug, Args)]
 pub struct Lock {
@@ -450,7 +457,7 @@ pub struct Lock {
     #[arg(long)]
     pub shared: bool,
     /// How long to wait for it, in seconds
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(..=YEAR))]
     pub timeout: Option<u64>,
     /// The command and its arguments
     #[arg(last = true, required = true)]
@@ -491,7 +498,7 @@ pub enum LeaseCommand {
     /// Run a command while this host holds the lease; maifdeck calls in it write under it
     Hold {
         /// How long to wait for it, in seconds; three TTLs without it
-        #[arg(long, value_name = "S")]
+        #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(..=YEAR))]
         timeout: Option<u64>,
         /// The command and its arguments
         #[arg(last = true, required = true)]

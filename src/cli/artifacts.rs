@@ -2,7 +2,8 @@
 
 use std::{
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use crate::{
     progress::Task,
     report::{self, stamp},
     store::{
-        Slot, Store, StoreError,
+        Store, StoreError,
         cache::Origin,
         commit::{Committed, Condition, PutRequest},
         fetch, hold, lease,
@@ -27,7 +28,7 @@ use crate::{
         prepare::{self, Input},
     },
     survey::{self, Scope, Survey, VersionView},
-    volume::{ArtifactName, Level, LockMode, VersionId, VersionKind},
+    volume::{ArtifactName, Level, LockMode, VersionKind},
 };
 
 /// `put`
@@ -124,8 +125,8 @@ pub fn get(context: &Context<'_>, get: &Get) -> Result<u8, StoreError> {
     let name = context.name(&get.name)?;
     match get.version.as_deref() {
         None => deliver_current(context, &store, &name, get.output.as_deref()),
-        version => {
-            let fetched = fetch_any(&store, &name, version)?;
+        Some(version) => {
+            let fetched = planner::fetch(&store, &name, version)?;
             deliver(
                 context,
                 &name,
@@ -180,10 +181,9 @@ fn deliver(
             shown(path)
         ));
     } else {
-        let mut file = std::fs::File::open(fetched.file.path())
-            .map_err(|error| StoreError::Failed(error.to_string()))?;
         let mut out = std::io::stdout().lock();
-        std::io::copy(&mut file, &mut out)
+        fetched
+            .copy_to(&mut out)
             .and_then(|_| out.flush())
             .map_err(|error| {
                 StoreError::Failed(format!("cannot write to standard output: {error}"))
@@ -192,35 +192,19 @@ fn deliver(
     Ok(Exit::DONE)
 }
 
-fn fetch_any(
-    store: &Store,
-    name: &ArtifactName,
-    version: Option<&str>,
-) -> Result<fetch::Fetched, StoreError> {
-    match version {
-        None => store.fetch(name),
-        Some(id) => {
-            let id: VersionId =
-                id.parse()
-                    .map_err(|error: crate::volume::version::BadVersionId| {
-                        StoreError::Usage(error.to_string())
-                    })?;
-            store.fetch_version(name, id)
-        }
-    }
-}
-
-/// Runs `look` on the bytes of an artifact of the store.
-pub fn with_copy(
+/// The bytes of an artifact of the store: its current copy, or an earlier state.
+pub fn fetch(
     context: &Context<'_>,
     name: &str,
     version: Option<&str>,
-    look: impl FnOnce(&str, PathBuf) -> Result<u8, StoreError>,
-) -> Result<u8, StoreError> {
+) -> Result<(ArtifactName, fetch::Fetched), StoreError> {
     let store = context.open(false)?;
     let name = context.name(name)?;
-    let fetched = fetch_any(&store, &name, version)?;
-    look(&name.json(), fetched.file.path().to_owned())
+    let fetched = match version {
+        None => store.fetch(&name)?,
+        Some(version) => planner::fetch(&store, &name, version)?,
+    };
+    Ok((name, fetched))
 }
 
 /// `rm`
@@ -238,7 +222,7 @@ pub fn remove(context: &Context<'_>, names: &[String], confirm: Confirm) -> Resu
             what: plan.summary.skipped.join("; "),
         }),
         // One artifact is a change like any other; several are a job.
-        [Step::Remove { name, expect }] if !confirm.dry_run => {
+        [Step::Remove { name, expect, .. }] if !confirm.dry_run => {
             plans::confirmed(context, &store, &plan, confirm)?;
             let guard = |peeks: &[(&str, &Peek)]| apply::holds(expect, None, peeks);
             let committed = store.remove(name, &guard)?;
@@ -410,32 +394,29 @@ pub fn partitions(context: &Context<'_>) -> Result<u8, StoreError> {
 /// `lock NAME -- CMD…`
 pub fn lock(context: &Context<'_>, lock: &Lock) -> Result<u8, StoreError> {
     let store = context.open(false)?;
-    store.require_write()?;
     let name = context.name(&lock.name)?;
-    let slots: Vec<&Slot> = store
-        .replicas(store.home(&name))
-        .filter(|slot| slot.is_writable())
-        .collect();
+    let slots = store.lockable(&name)?;
     let mode = if lock.shared {
         LockMode::Shared
     } else {
         LockMode::Exclusive
     };
-    let timeout = lock.timeout.map_or(
-        store.config().store.lock_timeout,
-        std::time::Duration::from_secs,
-    );
+    let given = lock
+        .timeout
+        .map(|s| Instant::now() + Duration::from_secs(s));
     // Who locks to change takes the lease first, as the lock order has it, and lends it on.
-    let lead = match mode {
-        LockMode::Exclusive => store.lead()?,
-        LockMode::Shared => lease::Lead::default(),
+    let lead = match (mode, given) {
+        (LockMode::Exclusive, None) => store.lead()?,
+        (LockMode::Exclusive, Some(until)) => store.lead_until(until)?,
+        (LockMode::Shared, _) => lease::Lead::default(),
     };
-    let held = hold::hold_for_child(&slots, &name, mode, timeout)?;
+    let until = given.unwrap_or_else(|| Instant::now() + store.config().store.lock_timeout);
+    let held = hold::hold_for_child(&slots, &name, mode, until)?;
     let descriptors = held
-        .inheritable(&name, mode)
+        .inheritable(&name)
         .map_err(|error| StoreError::Failed(format!("cannot hand the lock on: {error}")))?;
     let mut environment = vec![(hold::INHERITED, descriptors)];
-    environment.extend(lead.lend(&store).map(|lent| (lease::gate::LENT, lent)));
+    environment.extend(lead.lend(&store)?.map(|lent| (lease::gate::LENT, lent)));
     let code = child::run(&lock.command, &environment)?;
     drop(held);
     Ok(code)

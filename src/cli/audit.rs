@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Exit};
 use crate::{
-    journal::read,
+    journal::{JobState, read},
     plan::Step,
     report::{self, stamp},
     store::{StoreError, audit, units::parse_duration},
@@ -41,7 +41,7 @@ pub fn audit(
     let name = name.map(|name| context.name(name)).transpose()?;
     let name = name.map(|name| name.json());
     let mut rows: Vec<Row> = audit::read(&store).into_iter().map(of_entry).collect();
-    rows.extend(read::records(&store).iter().map(of_job));
+    rows.extend(read::each(&store, of_job).into_iter().flatten());
     rows.retain(|row| {
         since.is_none_or(|since| row.at >= since)
             && name.as_ref().is_none_or(|name| row.names.contains(name))
@@ -55,6 +55,8 @@ pub fn audit(
     for row in &rows {
         let names = match row.names.as_slice() {
             [one] => one.clone(),
+            // Of a backup, a verification, a new disk.
+            [] => "–".to_owned(),
             names => report::plural(names.len() as u64, "artifact", "artifacts"),
         };
         let epoch = row
@@ -100,7 +102,8 @@ fn of_entry(entry: audit::Entry) -> Row {
     }
 }
 
-fn of_job(record: &read::Record) -> Row {
+/// A job's row, and one for everybody who went on with it.
+fn of_job(record: &read::Record) -> Vec<Row> {
     let view = record.view();
     let plan = record.header.plan.iter();
     let mut names: Vec<String> = plan
@@ -109,19 +112,30 @@ fn of_job(record: &read::Record) -> Row {
         .collect();
     names.sort();
     names.dedup();
-    Row {
-        at: view.started,
-        user: view.actor.user,
-        host: view.actor.host,
-        pid: view.actor.pid,
-        epoch: view.actor.epoch,
-        intent: view.intent,
-        plan: view.plan,
-        job: Some(view.id),
-        names,
-        result: view.state.word(),
-        problem: view.errors.into_iter().next(),
+    let begun = [(view.actor, view.started, view.intent)].into_iter();
+    let resumed = record.steps.resumed.iter();
+    let mut rows: Vec<Row> = begun
+        .chain(resumed.map(|(actor, at)| (actor.clone(), *at, "resume".to_owned())))
+        .map(|(actor, at, intent)| Row {
+            at,
+            user: actor.user,
+            host: actor.host,
+            pid: actor.pid,
+            epoch: actor.epoch,
+            intent,
+            plan: view.plan.clone(),
+            job: Some(view.id.clone()),
+            names: names.clone(),
+            // Whoever came later went on with what was left.
+            result: JobState::Interrupted.word(),
+            problem: None,
+        })
+        .collect();
+    if let Some(last) = rows.last_mut() {
+        last.result = view.state.word();
+        last.problem = view.errors.into_iter().next();
     }
+    rows
 }
 
 /// The artifact that a step changes.

@@ -197,28 +197,50 @@ pub fn inspect(
     // A name wins over a file of the same name only when there is no such file: a path says more.
     let path = PathBuf::from(what);
     if version.is_none() && path.is_file() {
-        return inspect_file(context, &path, None, texts);
+        let (file, verification) = verify_path(&path, &trusted(context)?)?;
+        let looked = Looked {
+            path: &path,
+            name: None,
+            file: &file,
+            verification: &verification,
+        };
+        return print_looked(context, looked, texts);
     }
     if version.is_none() && (what.contains('/') || path.extension().is_some_and(|e| e == "maif")) {
         open_file(&path)?;
     }
-    super::artifacts::with_copy(context, what, version, |name, fetched| {
-        inspect_file(context, &fetched, Some(name), texts)
-    })
+    let (name, found) = super::artifacts::fetch(context, what, version)?;
+    let looked = Looked {
+        path: &found.path,
+        name: Some(&name.json()),
+        file: &found.file,
+        verification: &found.verification,
+    };
+    print_looked(context, looked, texts)
 }
 
-fn inspect_file(
-    context: &Context<'_>,
-    path: &Path,
-    name: Option<&str>,
-    texts: bool,
-) -> Result<u8, StoreError> {
-    let (file, verification) = verify_path(path, &trusted(context)?)?;
+/// A verified file, and what is known of where it is.
+#[derive(Clone, Copy)]
+struct Looked<'a> {
+    path: &'a Path,
+    /// Of the artifact whose bytes they are, when the store was asked.
+    name: Option<&'a str>,
+    file: &'a File,
+    verification: &'a Verification,
+}
+
+fn print_looked(context: &Context<'_>, looked: Looked<'_>, texts: bool) -> Result<u8, StoreError> {
+    let Looked {
+        path,
+        name,
+        file,
+        verification,
+    } = looked;
     let code = match verification.verdict() {
         Verdict::Intact => Exit::DONE,
         _ => Exit::FINDINGS,
     };
-    let reader = Reader::open(&file).ok();
+    let reader = Reader::open(file).ok();
     let blocks = match &reader {
         Some(reader) => reader.blocks()?,
         None => Vec::new(),
@@ -263,7 +285,7 @@ fn inspect_file(
             "verdict": verification.verdict(),
             "class": verification.class,
             "sha256": verification.sha256,
-            "errors": verification_json(&verification)["errors"],
+            "errors": verification_json(verification)["errors"],
         });
         if texts {
             insert(&mut document, "texts", json!(shown_texts));
@@ -274,7 +296,7 @@ fn inspect_file(
         context.output.json(document);
         return Ok(code);
     }
-    print_inspection(context, path, name, &verification);
+    print_inspection(context, looked);
     let Some(reader) = &reader else {
         return Ok(code);
     };
@@ -311,17 +333,13 @@ fn inspect_file(
     Ok(code)
 }
 
-fn print_inspection(
-    context: &Context<'_>,
-    path: &Path,
-    name: Option<&str>,
-    verification: &Verification,
-) {
+fn print_inspection(context: &Context<'_>, looked: Looked<'_>) {
+    let verification = looked.verification;
     let line = |key: &str, value: &str| context.output.line(&format!("{key:<10} {value}"));
-    match name {
-        Some(name) => line("artifact", name),
-        None => line("file", &shown(path)),
+    if let Some(name) = looked.name {
+        line("artifact", name);
     }
+    line("file", &shown(looked.path));
     line("verdict", verification.verdict().as_str());
     if verification.verdict() != Verdict::Intact {
         line("class", verification.class.as_str());

@@ -47,7 +47,7 @@ pub fn lease(context: &Context<'_>, command: &LeaseCommand) -> Result<u8, StoreE
             let patience = Patience::until(Instant::now() + long);
             let tenure = store.take_lease(Purpose::Hold, patience, &mut Watch::default())?;
             let lead = Lead::of(tenure.clone());
-            let lent = lead.lend(&store).unwrap_or_default();
+            let lent = lead.lend(&store)?.unwrap_or_default();
             let code = child::run(command, &[(LENT, lent)])?;
             if tenure.look_again() {
                 context.output.say(

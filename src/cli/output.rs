@@ -41,6 +41,7 @@ impl Exit {
             StoreError::Volume(_)
             | StoreError::Maif(_)
             | StoreError::NoQuorum { .. }
+            | StoreError::OutOfReach(_)
             | StoreError::NoRoom { .. }
             | StoreError::NotFound { .. }
             | StoreError::NoIntactCopy { .. }

@@ -194,6 +194,9 @@ impl<'a> PlanDocument<'a> {
                 "replaces": summary.replaces,
                 "archives": summary.archives,
                 "removes": summary.removes,
+                "added": summary.added,
+                "replaced": summary.replaced,
+                "same": summary.same,
                 "bytes": summary.bytes,
                 "space": summary.space,
                 "unrecoverable": summary.unrecoverable,
@@ -226,6 +229,9 @@ fn print_plan(context: &Context<'_>, plan: &Plan) {
         summary.archives,
         summary.removes
     ));
+    if let Some(artifacts) = report::plan::artifacts(summary) {
+        say(&format!("  {artifacts}"));
+    }
     for need in &summary.space {
         say(&format!(
             "  {:<8} needs {:>10} of {} free",
@@ -365,6 +371,7 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
         Some(JobsCommand::Resume {
             id,
             after_another: waits,
+            ..
         }) => {
             let store = if *waits {
                 after_another(store, id)?

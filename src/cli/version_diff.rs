@@ -23,11 +23,12 @@ pub fn diff(
     a: Pick,
     b: Pick,
 ) -> Result<u8, StoreError> {
-    let (file_a, of_a) = planner::read_state(store, history, a)?;
-    let (file_b, of_b) = planner::read_state(store, history, b)?;
-    let (reader_a, reader_b) = (Reader::open(&file_a)?, Reader::open(&file_b)?);
+    let found_a = planner::read_state(store, history, a)?;
+    let found_b = planner::read_state(store, history, b)?;
+    let (of_a, of_b) = (&found_a.verification, &found_b.verification);
+    let (reader_a, reader_b) = (Reader::open(&found_a.file)?, Reader::open(&found_b.file)?);
     let side = |reader, of: &Verification| (reader, of.signer.clone());
-    let (old, new) = (side(&reader_a, &of_a), side(&reader_b, &of_b));
+    let (old, new) = (side(&reader_a, of_a), side(&reader_b, of_b));
     let found = compare(
         Side {
             reader: old.0,

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     plan::Plan,
     planner, report,
-    store::{Store, StoreError, mark},
+    store::{Store, StoreError, lease, mark},
     survey::VolumeState,
     volume::{At, Probe},
 };
@@ -22,7 +22,10 @@ pub fn volume(context: &Context<'_>, command: &VolumeCommand) -> Result<u8, Stor
         VolumeCommand::List => list(context, &store),
         VolumeCommand::Probe { volume } => {
             store.require_write()?;
-            print_probe(context, volume, &mark::probe(&store, volume)?);
+            let probe = mark::probe(&store, volume)?;
+            let asked = store.slot(volume).map(|slot| &slot.volume);
+            let distrust = asked.map(|volume| lease::acquire::distrust(volume, Some(&probe)));
+            print_probe(context, volume, &probe, distrust.transpose()?.flatten());
             Ok(Exit::DONE)
         }
         VolumeCommand::Mark { volume, confirm } => {
@@ -112,11 +115,14 @@ fn list(context: &Context<'_>, store: &Store) -> Result<u8, StoreError> {
     Ok(code)
 }
 
-fn print_probe(context: &Context<'_>, label: &str, probe: &Probe) {
+/// `distrust`: why no lease can live there.
+fn print_probe(context: &Context<'_>, label: &str, probe: &Probe, distrust: Option<String>) {
     if context.output.is_json() {
-        context
-            .output
-            .json(json!({ "volume": label, "probe": probe }));
+        context.output.json(json!({
+            "volume": label,
+            "probe": probe,
+            "leases": { "trusted": distrust.is_none(), "reason": distrust },
+        }));
         return;
     }
     context
@@ -134,10 +140,13 @@ fn print_probe(context: &Context<'_>, label: &str, probe: &Probe) {
         let word = if holds { "yes" } else { "no" };
         context.output.line(&format!("  {what:<32} {word}"));
     }
+    let leases = distrust.map_or_else(|| "yes".to_owned(), |why| format!("no: {why}"));
+    let what = "leases can live here";
+    context.output.line(&format!("  {what:<32} {leases}"));
     context.output.say(
         "whether locks hold between two hosts only two hosts can tell: run `maifdeck lock NAME -- \
-         sleep 60` on one and `maifdeck lock NAME --timeout 5 -- true` on the other; the second \
-         must exit 3",
+         sleep 60` on one and `maifdeck lock NAME --shared --timeout 5 -- true` on the other; the \
+         second must exit 3 and name the first",
     );
 }
 

@@ -21,7 +21,7 @@ use crate::{
     backup::BackupView,
     journal::{JobState, JobView},
     report::{self, Zone, log::LogLine},
-    store::lease::LeaseView,
+    store::lease::{LeaseState, LeaseView},
     survey::{ArtifactView, Finding, FindingKind, Severity, Survey},
     volume::ArtifactName,
 };
@@ -431,7 +431,10 @@ impl App {
 
     /// Why this change may not be made now.
     pub fn refusal_of(&self, action: Action) -> Option<String> {
-        if action.needs_the_lease() {
+        let unknown = |lease: &LeaseView| lease.state == LeaseState::Unknown;
+        // The lease may be lost with its volume, and a new disk is what brings it back.
+        let is_remedy = action == Action::MarkVolume && self.lease().is_some_and(unknown);
+        if action.needs_the_lease() && !is_remedy {
             self.refusal()
         } else {
             self.store.read_only.clone()

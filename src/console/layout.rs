@@ -132,9 +132,12 @@ pub fn parts(pane: Pane, body: Rect) -> Parts {
             };
             beside(width)
         }
-        Pane::Replicas if body.width >= 120 => beside(body.width - 54),
+        // What the list cannot use, the detail has.
+        Pane::Replicas if body.width >= 120 => {
+            beside(body.width - body.width.saturating_sub(110).clamp(54, 84))
+        }
         Pane::Backups => with_strip(if body.width >= 140 {
-            beside(body.width - 58)
+            beside(body.width - body.width.saturating_sub(112).clamp(58, 84))
         } else {
             below(if body.height >= 26 { 10 } else { 7 })
         }),

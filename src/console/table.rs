@@ -70,7 +70,7 @@ pub struct Table {
     pub removed: usize,
     /// Artifacts in each state.
     pub summary: Vec<(ArtifactState, u64)>,
-    /// Copies that there should be, and those of them whose every byte was read.
+    /// Copies that there are, and those of them whose every byte was read.
     pub copies_all: u64,
     pub copies_read: u64,
     pub versions_bytes: u64,
@@ -115,7 +115,8 @@ impl Table {
             );
             if !artifact.removed {
                 let read = |copy: &&CopyView| copy.checked == Level::Deep;
-                table.copies_all += artifact.copies.len() as u64;
+                let there = |copy: &&CopyView| copy.state != CopyState::Missing;
+                table.copies_all += artifact.copies.iter().filter(there).count() as u64;
                 table.copies_read += artifact.copies.iter().filter(read).count() as u64;
             }
             table.removed += usize::from(artifact.removed);

@@ -57,7 +57,7 @@ impl Theme {
                 Role::Dim => plain.add_modifier(Modifier::DIM),
                 Role::Title | Role::Key | Role::Critical | Role::Warning => bold,
                 Role::Selected => reverse,
-                Role::Resting => plain.add_modifier(Modifier::UNDERLINED),
+                Role::Resting => bold,
             },
             ThemeName::Dark => match role {
                 Role::Text => plain,
@@ -69,7 +69,7 @@ impl Theme {
                 Role::Good => plain.fg(Color::Green),
                 Role::Info => plain.fg(Color::LightBlue),
                 Role::Selected => reverse,
-                Role::Resting => plain.add_modifier(Modifier::UNDERLINED),
+                Role::Resting => bold,
             },
             ThemeName::Light => match role {
                 Role::Text => plain,
@@ -80,7 +80,7 @@ impl Theme {
                 Role::Warning => plain.fg(Color::Magenta),
                 Role::Good => plain.fg(Color::Green),
                 Role::Selected => reverse,
-                Role::Resting => plain.add_modifier(Modifier::UNDERLINED),
+                Role::Resting => bold,
             },
             ThemeName::HighContrast => match role {
                 Role::Text | Role::Dim => plain,
@@ -90,7 +90,7 @@ impl Theme {
                 Role::Warning => bold.fg(Color::LightYellow),
                 Role::Good => bold.fg(Color::LightGreen),
                 Role::Selected => bold.add_modifier(Modifier::REVERSED),
-                Role::Resting => bold.add_modifier(Modifier::UNDERLINED),
+                Role::Resting => bold,
             },
         }
     }

@@ -3,6 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
+    actions,
     app::{App, Running},
     canvas::{Canvas, Piece},
     keymap::{Action, Pane},
@@ -60,9 +61,12 @@ fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
     if critical > 0 {
         findings.push((
-            format!("{} {critical} critical  ", g.critical),
+            format!("{} {critical} critical", g.critical),
             Role::Critical,
         ));
+    }
+    if critical > 0 && warnings > 0 {
+        findings.push(("  ".to_owned(), Role::Text));
     }
     if warnings > 0 {
         let word = if warnings == 1 { "warning" } else { "warnings" };
@@ -345,7 +349,7 @@ fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         x += canvas.put(x, area.y, limit.saturating_sub(x), &words, Role::Info);
     }
     for (entry, key) in app.settings.keymap.footer(app.pane) {
-        if entry.action == Action::Help {
+        if entry.action == Action::Help || !actions::has_object(app, entry.action) {
             continue;
         }
         let key = if entry.action == Action::Up && key == "up" {

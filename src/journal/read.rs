@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono::{DateTime, Utc};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::model::{End, Event, Header, JobState, JobView, Outcome};
+use super::model::{Actor, End, Event, Header, JobState, JobView, Outcome};
 use crate::{
     store::{Slot, Store, StoreError},
     volume::{At, Lane, VolumeError},
@@ -37,6 +38,8 @@ pub struct Steps {
     pub failed: BTreeMap<usize, String>,
     /// How it ended; `None` while it runs or when it was cut off.
     pub ended: Option<End>,
+    /// Who went on with it, and when, in order.
+    pub resumed: Vec<(Actor, DateTime<Utc>)>,
 }
 
 impl Steps {
@@ -52,7 +55,10 @@ impl Steps {
                     self.failed.insert(number, why);
                 }
             },
-            Event::Resumed { .. } => self.ended = None,
+            Event::Resumed { actor, at } => {
+                self.ended = None;
+                self.resumed.push((actor, at));
+            }
             Event::End(end) => self.ended = Some(end),
         }
     }
@@ -175,6 +181,13 @@ impl JobList {
 
 /// The newest journals of a directory: their names begin with the time.
 fn newest(directory: &Path) -> Result<Vec<PathBuf>, VolumeError> {
+    let mut paths = journals(directory)?;
+    let surplus = paths.len().saturating_sub(LISTED);
+    Ok(paths.split_off(surplus))
+}
+
+/// All journals of a directory, oldest first.
+fn journals(directory: &Path) -> Result<Vec<PathBuf>, VolumeError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).at("list", directory)? {
         let path = entry.at("list", directory)?.path();
@@ -183,8 +196,7 @@ fn newest(directory: &Path) -> Result<Vec<PathBuf>, VolumeError> {
         }
     }
     paths.sort_unstable();
-    let surplus = paths.len().saturating_sub(LISTED);
-    Ok(paths.split_off(surplus))
+    Ok(paths)
 }
 
 /// Reads what a journal says beyond what is known of it.
@@ -281,21 +293,22 @@ pub fn list(store: &Store) -> Vec<JobView> {
     JobList::default().refresh(store)
 }
 
-/// The whole journals, plans included, in no order: for what the list does not tell.
-pub fn records(store: &Store) -> Vec<Record> {
+/// Makes something of every journal, plan included, in no order: for what the list does not tell.
+/// Each is read and let go before the next, as plans may be long.
+pub fn each<T: Send + 'static>(store: &Store, make: fn(&Record) -> T) -> Vec<T> {
     let ours = store.slots().iter().filter(|slot| slot.is_ours());
     let pending: Vec<_> = ours
         .map(|slot| {
-            slot.volume.start(Lane::Bulk, |dir, pulse| {
-                let mut records = Vec::new();
-                for path in newest(&dir.own("journal"))? {
+            slot.volume.start(Lane::Bulk, move |dir, pulse| {
+                let mut made = Vec::new();
+                for path in journals(&dir.own("journal"))? {
                     match read(&path) {
-                        Ok(record) => records.extend(record),
+                        Ok(record) => made.extend(record.as_ref().map(make)),
                         Err(error) => tracing::warn!(%error, "a journal is passed over"),
                     }
                     pulse.beat();
                 }
-                Ok(records)
+                Ok(made)
             })
         })
         .collect();

@@ -17,7 +17,7 @@ use super::model::{End, Event, Header, Outcome};
 use crate::{
     progress::Task,
     store::{Slot, Store, StoreError},
-    volume::{At, Lane, Volume, VolumeError},
+    volume::{At, Lane, Volume, VolumeError, dir::is_cut},
 };
 
 /// How often a running job looks whether it was asked to stop.
@@ -58,7 +58,8 @@ impl Journal {
     fn open(slot: &Slot, path: PathBuf, id: String, new: bool) -> Result<Self, StoreError> {
         let opened = path.clone();
         let file = slot.volume.run(Lane::Short, move |_, _| {
-            let file = OpenOptions::new()
+            let mut file = OpenOptions::new()
+                .read(true)
                 .append(true)
                 .create(new)
                 .open(&opened)
@@ -66,6 +67,9 @@ impl Journal {
             // Who only looks whether it is held takes the lock for an instant.
             for _ in 0..20 {
                 if fs2::FileExt::try_lock_exclusive(&file).is_ok() {
+                    if is_cut(&file).at("read", &opened)? {
+                        file.write_all(b"\n").at("write the journal", &opened)?;
+                    }
                     return Ok(Some(file));
                 }
                 thread::sleep(Duration::from_millis(5));

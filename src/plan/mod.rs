@@ -20,7 +20,7 @@ pub use mark::mark_volume;
 pub use model::{Forecast, Kept, Plan, PlanId, SpaceNeed, Summary};
 pub use prune::{PruneChoice, backups_kept, prune_backups};
 pub use prune_versions::{VersionsChoice, prune_versions};
-pub use rebalance::{Next, RebalanceRefused, Target, rebalance};
+pub use rebalance::{Next, RebalanceRefused, Room, Target, rebalance};
 pub use remove::remove;
 pub use repair::{Choice, repair};
 pub use restore::{VersionFacts, restore_version};

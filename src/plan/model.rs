@@ -54,6 +54,11 @@ pub struct Summary {
     pub replaces: u64,
     pub archives: u64,
     pub removes: u64,
+    /// Artifacts that come, and artifacts whose current copy becomes another one.
+    #[serde(default)]
+    pub added: u64,
+    #[serde(default)]
+    pub replaced: u64,
     /// Artifacts that are already as wanted.
     pub same: u64,
     pub bytes: u64,
@@ -163,8 +168,13 @@ impl Plan {
 
     /// The word to type: the name when it is short printable ASCII, else the plan's short id.
     pub fn confirmation_word(&self) -> String {
-        if let Intent::MarkVolume { volume, .. } = &self.intent {
-            return volume.clone();
+        // Labels and partitions are short ASCII words by their definition.
+        match &self.intent {
+            Intent::MarkVolume { volume, .. } => return volume.clone(),
+            Intent::Layout {
+                change: LayoutChange::Drain { name } | LayoutChange::Remove { name },
+            } if name.len() <= 24 => return name.clone(),
+            _ => {}
         }
         let name = match &self.intent {
             Intent::VersionRestore { name, aside, .. } => Some(aside.as_ref().unwrap_or(name)),

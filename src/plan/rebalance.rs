@@ -1,6 +1,8 @@
 //! A change of the layout: which artifacts change their home, what that costs, how the shares are
 //! before and after. Pure.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::{Forecast, Intent, Plan, SpaceNeed, Step, Summary};
@@ -9,10 +11,18 @@ use crate::{
     survey::{ArtifactView, CopyState, Survey, VersionView},
 };
 
-/// A volume of the layout to come, and the room there in bytes.
+/// A volume of the layout to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     pub label: String,
+    /// `None`: it could not be asked.
+    pub room: Option<Room>,
+}
+
+/// The room on a file system, in bytes. Volumes on one device share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    pub device: u64,
     pub free: u64,
     pub total: u64,
 }
@@ -35,10 +45,10 @@ pub struct Next {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RebalanceRefused {
     #[error(
-        "{volume} would be filled to {percent} %, beyond max_fill ({max_fill} %): it needs {needed} bytes, {free} are free; free room there or raise store.max_fill"
+        "the file system of {volumes} would be filled to {percent} %, beyond max_fill ({max_fill} %): {needed} bytes are needed there, {free} are free; free room there or raise store.max_fill"
     )]
     Full {
-        volume: String,
+        volumes: String,
         percent: u64,
         max_fill: u8,
         needed: u64,
@@ -178,28 +188,39 @@ impl Draft<'_> {
         });
     }
 
-    /// What is needed on each target, as long as none is filled beyond the limit.
+    /// What is needed on each target, as long as no file system is filled beyond the limit.
     fn space(&mut self) -> Result<(), RebalanceRefused> {
+        let mut shared: BTreeMap<u64, (Room, u64, Vec<&str>)> = BTreeMap::new();
         for ((_, targets), needs) in self.next.partitions.iter().zip(&self.needs) {
             for (target, needed) in targets.iter().zip(needs) {
-                if *needed == 0 {
+                // One that does not answer takes nothing.
+                let Some(room) = target.room.filter(|_| *needed > 0) else {
                     continue;
-                }
-                let used = (target.total - target.free.min(target.total)) + needed;
-                let percent = u128::from(used) * 100 / u128::from(target.total.max(1));
-                if percent > u128::from(self.next.max_fill) {
-                    return Err(RebalanceRefused::Full {
-                        volume: target.label.clone(),
-                        percent: u64::try_from(percent).unwrap_or(u64::MAX),
-                        max_fill: self.next.max_fill,
-                        needed: *needed,
-                        free: target.free,
-                    });
-                }
+                };
                 self.summary.space.push(SpaceNeed {
                     volume: target.label.clone(),
                     needed: *needed,
-                    free: target.free,
+                    free: room.free,
+                });
+                // Some file systems do not tell how large they are.
+                if room.total > 0 {
+                    let (_, sum, labels) =
+                        shared.entry(room.device).or_insert((room, 0, Vec::new()));
+                    *sum += needed;
+                    labels.push(&target.label);
+                }
+            }
+        }
+        for (room, needed, labels) in shared.values() {
+            let used = u128::from(room.total.saturating_sub(room.free)) + u128::from(*needed);
+            if used * 100 > u128::from(self.next.max_fill) * u128::from(room.total) {
+                return Err(RebalanceRefused::Full {
+                    volumes: labels.join(", "),
+                    percent: u64::try_from((used * 100).div_ceil(u128::from(room.total)))
+                        .unwrap_or(u64::MAX),
+                    max_fill: self.next.max_fill,
+                    needed: *needed,
+                    free: room.free,
                 });
             }
         }
@@ -240,5 +261,103 @@ impl Draft<'_> {
             }
         }
         shares
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        store::config::Placement,
+        survey::{ArtifactState, CopyView, PartitionView, Prints, Stamp, VolumeIndex},
+        volume::{ArtifactName, Level},
+    };
+
+    /// One artifact of 60 bytes that is misplaced, and two volumes at its home.
+    fn plan(devices: [u64; 2]) -> Result<Plan, RebalanceRefused> {
+        let partition = |name: &str| PartitionView {
+            name: name.into(),
+            weight: 1.0,
+            draining: false,
+            artifacts: 0,
+            bytes: 0,
+            misplaced: 0,
+            share: 0.0,
+            expected_share: 0.5,
+        };
+        let copy = CopyView {
+            volume: VolumeIndex(0),
+            state: CopyState::Ok,
+            checked: Level::Quick,
+            checked_at: 0,
+            size: Some(60),
+            generation: Some(1),
+            prints: Arc::new(Prints::default()),
+            stamp: Stamp::default(),
+        };
+        let artifact = ArtifactView {
+            name: ArtifactName::new("doc").unwrap(),
+            home: 0,
+            state: ArtifactState::Ok,
+            removed: false,
+            vanished: false,
+            unsupported: false,
+            reference: Some(Arc::new(crate::survey::Reference {
+                volume: VolumeIndex(0),
+                generation: Some(1),
+                reason: crate::survey::Reason::Only,
+            })),
+            newest_intact: None,
+            copies: vec![copy].into(),
+        };
+        let survey = Survey {
+            partitions: vec![partition("p1")],
+            artifacts: vec![artifact],
+            ..Survey::default()
+        };
+        let target = |label: &str, device| Target {
+            label: label.to_owned(),
+            room: Some(Room {
+                device,
+                free: 100,
+                total: 200,
+            }),
+        };
+        let [first, second] = devices;
+        let next = Next {
+            partitions: vec![
+                ("p1".to_owned(), Vec::new()),
+                (
+                    "p2".to_owned(),
+                    vec![target("p2.1", first), target("p2.2", second)],
+                ),
+            ],
+            // p1 is drained.
+            homes: Homes::new(Placement::Md5Modulo, [("p1", 0.0), ("p2", 1.0)]),
+            max_fill: 90,
+            change: None,
+            unsealed: false,
+        };
+        let change = crate::plan::LayoutChange::Rebalance { placement: None };
+        let intent = Intent::Layout { change };
+        rebalance(&survey, "store", intent, &next, DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn volumes_that_share_a_file_system_share_its_room() {
+        let plan_apart = plan([1, 2]).unwrap();
+        assert_eq!(plan_apart.steps.len(), 1);
+        assert_eq!(plan_apart.summary.space.len(), 2);
+        // 100 of 200 bytes are used, and 120 more do not fit below 90 %.
+        assert!(matches!(
+            plan([1, 1]),
+            Err(RebalanceRefused::Full {
+                needed: 120,
+                percent: 110,
+                ..
+            })
+        ));
     }
 }

@@ -2,7 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Intent, Plan, Step, Summary, homecoming::Homecoming, restore_backup::expected};
+use super::{
+    Intent, Plan, Step, Summary,
+    homecoming::Homecoming,
+    restore_backup::{expected, was},
+};
 use crate::{
     survey::{CopyState, Survey},
     volume::ArtifactName,
@@ -40,6 +44,7 @@ pub fn remove(survey: &Survey, store: &str, names: &[ArtifactName], now: DateTim
                             (survey.label(copy.volume).to_owned(), expected)
                         })
                         .collect(),
+                    was: was(artifact),
                 });
             }
         }

@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Intent, Plan, Source, SpaceNeed, Step, Summary, homecoming::Homecoming,
-    restore_backup::expected,
+    Expected, Intent, Plan, Source, SpaceNeed, Step, Summary,
+    homecoming::Homecoming,
+    restore_backup::{expected, was},
 };
 use crate::{
+    report::plural,
     survey::{
         ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, Reason, RottenVersion,
         Survey, VolumeState,
@@ -50,10 +52,15 @@ pub fn repair(survey: &Survey, store: &str, choice: &Choice<'_>, now: DateTime<U
         }
     }
     for (label, copies) in &draft.out_of_reach {
-        draft.summary.skipped.push(match copies {
-            1 => format!("1 copy on {label}: the volume cannot be used"),
-            n => format!("{n} copies on {label}: the volume cannot be used"),
-        });
+        let volume = survey
+            .volumes
+            .iter()
+            .find(|volume| *volume.label == **label);
+        draft.summary.skipped.push(format!(
+            "{} on {label}: the volume cannot be used, it is {}",
+            plural(*copies, "copy", "copies"),
+            volume.map_or("away", |volume| volume.state.word())
+        ));
     }
     draft.mend();
     draft.admit();
@@ -150,11 +157,11 @@ impl<'a> Draft<'a> {
                 .prefer
                 .and_then(on)
                 .filter(|copy| copy.state != CopyState::Corrupt),
-            (ArtifactState::Lost, Some(NewestIntact::Copy { volume }))
-                if self.choice.accept_older =>
-            {
-                at(*volume)
-            }
+            // Also while a volume that may hold it is away: the operator says so.
+            (
+                ArtifactState::Lost | ArtifactState::Unreachable,
+                Some(NewestIntact::Copy { volume }),
+            ) if self.choice.accept_older => at(*volume),
             _ => {
                 let reference = artifact.reference.as_ref()?;
                 let outside = matches!(reference.reason, Reason::WrittenOutside { .. });
@@ -256,6 +263,7 @@ impl<'a> Draft<'a> {
         };
         for copy in home() {
             if !self.is_writable(copy) {
+                self.leave(copy);
                 continue;
             }
             self.need(copy, size);
@@ -265,9 +273,7 @@ impl<'a> Draft<'a> {
                 self.summary.archives += 1;
             }
         }
-        let expect = home()
-            .map(|copy| (self.survey.label(copy.volume).to_owned(), expected(copy)))
-            .collect();
+        let expect = home().map(|copy| self.decided(copy)).collect();
         self.steps.push(Step::Put {
             name: artifact.name.clone(),
             source: Source::Copy {
@@ -276,6 +282,7 @@ impl<'a> Draft<'a> {
             size,
             check,
             expect,
+            was: was(artifact),
         });
     }
 
@@ -284,7 +291,6 @@ impl<'a> Draft<'a> {
             return;
         };
         for copy in &artifact.copies {
-            let label = self.survey.label(copy.volume).to_owned();
             match copy.state {
                 CopyState::Missing | CopyState::Stale | CopyState::Corrupt
                     if self.is_writable(copy) =>
@@ -297,15 +303,29 @@ impl<'a> Draft<'a> {
                     self.steps.push(Step::Copy {
                         name: artifact.name.clone(),
                         from: self.survey.label(source.volume).to_owned(),
-                        to: label,
+                        to: self.survey.label(copy.volume).to_owned(),
                         size,
                         check,
                         expect: expected(copy),
                     });
                 }
-                CopyState::Unreachable => *self.out_of_reach.entry(label).or_default() += 1,
-                _ => {}
+                _ => self.leave(copy),
             }
+        }
+    }
+
+    /// Counts a copy that is left as it is because its volume cannot be written.
+    fn leave(&mut self, copy: &CopyView) {
+        let Some(volume) = self.survey.volume(copy.volume) else {
+            return;
+        };
+        let wanted = self.choice.volume.is_none_or(|only| only == &*volume.label);
+        let writable = matches!(volume.state, VolumeState::Ok | VolumeState::Joining);
+        if wanted && !writable && copy.state != CopyState::Ok {
+            *self
+                .out_of_reach
+                .entry(volume.label.to_string())
+                .or_default() += 1;
         }
     }
 
@@ -315,6 +335,9 @@ impl<'a> Draft<'a> {
             .copies
             .iter()
             .any(|copy| copy.size.is_some() && self.is_writable(copy));
+        for copy in artifact.copies.iter().filter(|copy| copy.size.is_some()) {
+            self.leave(copy);
+        }
         if behind {
             self.summary.removes += 1;
             self.steps.push(Step::Remove {
@@ -322,13 +345,21 @@ impl<'a> Draft<'a> {
                 expect: artifact
                     .copies
                     .iter()
-                    .map(|copy| {
-                        let label = self.survey.label(copy.volume).to_owned();
-                        (label, expected(copy))
-                    })
+                    .map(|copy| self.decided(copy))
                     .collect(),
+                was: Expected::Absent,
             });
         }
+    }
+
+    /// What a step expects of a copy that took part in deciding which one is right. A volume that
+    /// could not be seen may come back with a newer one: then the plan was made without it.
+    fn decided(&self, copy: &CopyView) -> (String, Expected) {
+        let expect = match copy.state {
+            CopyState::Unreachable => Expected::Unseen,
+            _ => expected(copy),
+        };
+        (self.survey.label(copy.volume).to_owned(), expect)
     }
 
     /// How many of an artifact's replicas can be read.
@@ -379,6 +410,14 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// The volumes of its home that cannot be read.
+fn unreachable(survey: &Survey, artifact: &ArtifactView) -> String {
+    let copies = artifact.copies.iter();
+    let away = copies.filter(|copy| copy.state == CopyState::Unreachable);
+    let labels: Vec<&str> = away.map(|copy| survey.label(copy.volume)).collect();
+    labels.join(", ")
+}
+
 /// Why a repair leaves an artifact as it is, and what would bring it back.
 fn cannot_repair(survey: &Survey, artifact: &ArtifactView) -> String {
     let name = &artifact.name;
@@ -396,6 +435,16 @@ fn cannot_repair(survey: &Survey, artifact: &ArtifactView) -> String {
         (ArtifactState::Lost, Some(NewestIntact::Backup { id })) => {
             format!("{name} is lost: maifdeck backup restore {id} {name}")
         }
+        (ArtifactState::Unreachable, Some(NewestIntact::Copy { volume })) => format!(
+            "{name} is unreachable: {} may hold its newest generation; bring the volume back, or the \
+             older copy on {} comes back with --accept-older",
+            unreachable(survey, artifact),
+            survey.label(*volume)
+        ),
+        (ArtifactState::Unreachable, _) => format!(
+            "{name} is unreachable: {} may hold it; bring the volume back",
+            unreachable(survey, artifact)
+        ),
         (state, _) => format!("{name} is {}: nothing to repair it from", state.word()),
     }
 }

@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Expected, Intent, Plan, Source, SpaceNeed, Step, Summary, homecoming::Homecoming,
-    restore_backup::expected,
+    Expected, Intent, Plan, Source, SpaceNeed, Step, Summary,
+    homecoming::Homecoming,
+    restore_backup::{expected, was},
 };
 use crate::{
     maif::Digest,
@@ -35,19 +36,17 @@ pub fn restore_version(
 ) -> Plan {
     let target = aside.as_ref().unwrap_or(&version.name);
     let home = home_of(target);
-    let copies: Vec<CopyView> = survey
+    let there = survey
         .find(target)
-        .and_then(|row| survey.artifacts.get(row))
+        .and_then(|row| survey.artifacts.get(row));
+    let copies: Vec<CopyView> = there
         .map(|artifact| {
             let misplaced = |copy: &&CopyView| copy.state != CopyState::Misplaced;
             artifact.copies.iter().filter(misplaced).cloned().collect()
         })
         .unwrap_or_default();
     let mut summary = Summary::default();
-    let coming = survey
-        .find(target)
-        .and_then(|row| survey.artifacts.get(row))
-        .and_then(|artifact| Homecoming::of(survey, artifact));
+    let coming = there.and_then(|artifact| Homecoming::of(survey, artifact));
     let then = coming.as_ref().map(|coming| coming.then.clone());
     let mut expect = Vec::new();
     for (position, volume) in survey.volumes.iter().enumerate() {
@@ -76,6 +75,11 @@ pub fn restore_version(
         }
         expect.push((volume.label.to_string(), expected));
     }
+    if there.is_some_and(|there| !there.removed && !there.vanished) {
+        summary.replaced = 1;
+    } else {
+        summary.added = 1;
+    }
     let mut steps = Vec::new();
     if let Some(coming) = coming {
         summary.copies += coming.copies;
@@ -88,6 +92,7 @@ pub fn restore_version(
         size: version.size,
         check: version.check,
         expect,
+        was: there.map_or(Expected::Anything, was),
     });
     let intent = Intent::VersionRestore {
         name: version.name.clone(),

@@ -142,11 +142,41 @@ pub fn expected(copy: &CopyView) -> Expected {
     }
 }
 
+/// Whether a removal counts more than the copy that is there: in a store that was made anew,
+/// generations began anew too.
+fn would_hide(removal: &Entry, artifact: &ArtifactView) -> bool {
+    let reference = artifact.reference.as_ref().filter(|_| !artifact.removed);
+    let current = reference.and_then(|reference| reference.generation);
+    current.is_some_and(|current| removal.generation.is_none_or(|removed| removed > current))
+}
+
+/// What is current of an artifact whose copies differ, as far as that can be said: the replica that
+/// is behind is not what an undo goes back to.
+pub fn was(artifact: &ArtifactView) -> Expected {
+    let at_home = || {
+        let copies = artifact.copies.iter();
+        copies.filter(|copy| copy.state != CopyState::Misplaced)
+    };
+    let mut states = at_home().map(expected).filter(|e| *e != Expected::Anything);
+    let first = states.next();
+    if states.all(|other| Some(&other) == first.as_ref()) {
+        return Expected::Anything;
+    }
+    if artifact.removed {
+        return Expected::Absent;
+    }
+    let reference = artifact.reference.as_ref();
+    reference
+        .and_then(|reference| at_home().find(|copy| copy.volume == reference.volume))
+        .map_or(Expected::Anything, expected)
+}
+
 impl Draft<'_> {
     fn source(&self, entry: &Entry) -> Source {
         Source::Backup {
             id: self.backup,
             path: entry.path.clone(),
+            sha256: Some(entry.sha256),
         }
     }
 
@@ -188,15 +218,23 @@ impl Draft<'_> {
             VersionKind::Copy
         };
         let volumes = self.volumes(home);
-        let known = self
-            .survey
-            .find(&entry.name)
+        let row = self.survey.find(&entry.name);
+        let known = row
             .map(|row| self.survey.history(row))
             .unwrap_or_default()
             .iter()
             .find(|version| version.id == id && version.kind == kind)
             .map_or(0, |version| usize::from(version.volumes));
         if known >= volumes.len() {
+            return;
+        }
+        let artifact = row.and_then(|row| self.survey.artifacts.get(row));
+        if entry.removed && artifact.is_some_and(|artifact| would_hide(entry, artifact)) {
+            self.summary.notes.push(format!(
+                "the removal {id} is not added to the history of {}: it would hide the copy that \
+                 is there",
+                entry.name
+            ));
             return;
         }
         for position in volumes {
@@ -239,6 +277,11 @@ impl Draft<'_> {
             self.summary.same += 1;
             return;
         }
+        if artifact.is_some_and(|a| !a.removed && !a.vanished) {
+            self.summary.replaced += 1;
+        } else {
+            self.summary.added += 1;
+        }
         let then = artifact.and_then(|artifact| self.bring_home(artifact));
         let mut expect = Vec::new();
         for (position, volume) in self.survey.volumes.iter().enumerate() {
@@ -271,6 +314,7 @@ impl Draft<'_> {
             size: entry.size,
             check: entry.check,
             expect,
+            was: artifact.map_or(Expected::Anything, was),
         });
     }
 
@@ -289,6 +333,7 @@ impl Draft<'_> {
                     (self.survey.label(copy.volume).to_owned(), expected)
                 })
                 .collect(),
+            was: was(artifact),
         });
     }
 }

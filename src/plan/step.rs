@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What a step expects of one copy before it changes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "found")]
 pub enum Expected {
     /// No file.
@@ -19,7 +19,16 @@ pub enum Expected {
     /// A file of `size` bytes with this footer checksum (or what stands for it).
     File { size: u64, check: Digest },
     /// Anything: the volume could not be seen, or the step does not depend on it.
+    #[default]
     Anything,
+    /// The volume could not be seen, and what it holds would have decided: it still must not answer.
+    Unseen,
+}
+
+impl Expected {
+    fn is_anything(&self) -> bool {
+        *self == Self::Anything
+    }
 }
 
 /// Expected copies, by the label of their volume.
@@ -38,7 +47,13 @@ pub enum Source {
         id: VersionId,
     },
     /// A file of a backup, relative to the backup's directory.
-    Backup { id: BackupId, path: RelPath },
+    Backup {
+        id: BackupId,
+        path: RelPath,
+        /// What its bytes are by the backup's seal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<Digest>,
+    },
 }
 
 /// One change. Steps are idempotent: one whose result is already there is done.
@@ -52,6 +67,9 @@ pub enum Step {
         size: u64,
         check: Digest,
         expect: Expectations,
+        /// What is current before, where the copies differ: an undo goes back to that.
+        #[serde(default, skip_serializing_if = "Expected::is_anything")]
+        was: Expected,
     },
     /// One copy made equal to the reference, with the reference's record.
     Copy {
@@ -93,6 +111,9 @@ pub enum Step {
     Remove {
         name: ArtifactName,
         expect: Expectations,
+        /// As for a put.
+        #[serde(default, skip_serializing_if = "Expected::is_anything")]
+        was: Expected,
     },
     /// Versions renamed into their volumes' trash, on every replica. Bytes on all of them.
     TrashVersions {

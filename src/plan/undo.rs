@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Expectations, Expected, Intent, Plan, Source, SpaceNeed, Step, Summary,
-    restore_backup::expected,
+    restore_backup::{expected, was},
 };
 use crate::{
     backup::BackupId,
@@ -80,15 +80,18 @@ pub fn undo<'a>(
                 size,
                 check,
                 expect,
+                was,
                 ..
             } => {
                 let made = Fingerprint {
                     size: *size,
                     check: *check,
                 };
-                draft.back(name, Some(made), expect, home_of(name));
+                draft.back(name, Some(made), (expect, was), home_of(name));
             }
-            Step::Remove { name, expect } => draft.back(name, None, expect, home_of(name)),
+            Step::Remove { name, expect, was } => {
+                draft.back(name, None, (expect, was), home_of(name));
+            }
             Step::Copy { .. } => copies += 1,
             Step::RetireBackup { id, .. } => draft.backup_back(*id),
             Step::TrashVersions { name, ids, .. } => {
@@ -144,7 +147,7 @@ impl Draft<'_> {
         &mut self,
         name: &ArtifactName,
         made: Option<Fingerprint>,
-        before: &Expectations,
+        (expect, was_then): (&Expectations, &Expected),
         home: usize,
     ) {
         let artifact = self
@@ -152,7 +155,7 @@ impl Draft<'_> {
             .find(name)
             .and_then(|row| self.survey.artifacts.get(row));
         let now = current(artifact);
-        let before = match before_of(before) {
+        let before = match before_of(expect, was_then) {
             Ok(before) => before,
             Err(why) => {
                 self.summary.skipped.push(format!("{name}: {why}"));
@@ -176,6 +179,7 @@ impl Draft<'_> {
             self.steps.push(Step::Remove {
                 name: name.clone(),
                 expect,
+                was: artifact.map_or(Expected::Anything, was),
             });
             return;
         };
@@ -190,6 +194,11 @@ impl Draft<'_> {
                 .push(format!("{name}: its copy from before is in no history"));
             return;
         };
+        if made.is_some() {
+            self.summary.replaced += 1;
+        } else {
+            self.summary.added += 1;
+        }
         for (position, volume) in self.survey.volumes.iter().enumerate() {
             let writable = matches!(volume.state, VolumeState::Ok | VolumeState::Joining);
             if usize::from(volume.partition) != home || !writable {
@@ -215,6 +224,7 @@ impl Draft<'_> {
             size: before.size,
             check: before.check,
             expect,
+            was: artifact.map_or(Expected::Anything, was),
         });
     }
 
@@ -317,8 +327,18 @@ fn current(artifact: Option<&ArtifactView>) -> Current {
     }
 }
 
-/// What was current before: the one content that the step found.
-fn before_of(expect: &Expectations) -> Result<Option<Fingerprint>, &'static str> {
+/// What was current before: what the step says, else the one content that it found.
+fn before_of(expect: &Expectations, was: &Expected) -> Result<Option<Fingerprint>, &'static str> {
+    match was {
+        Expected::Anything | Expected::Unseen => {}
+        Expected::Absent => return Ok(None),
+        Expected::File { size, check } => {
+            return Ok(Some(Fingerprint {
+                size: *size,
+                check: *check,
+            }));
+        }
+    }
     let mut found: Vec<Fingerprint> = expect
         .iter()
         .filter_map(|(_, expected)| match expected {
@@ -326,7 +346,7 @@ fn before_of(expect: &Expectations) -> Result<Option<Fingerprint>, &'static str>
                 size: *size,
                 check: *check,
             }),
-            Expected::Absent | Expected::Anything => None,
+            Expected::Absent | Expected::Anything | Expected::Unseen => None,
         })
         .collect();
     found.sort_unstable();

@@ -5,11 +5,11 @@ use chrono::{DateTime, Local, Utc};
 
 use super::{backup, look, restore_from, version};
 use crate::{
-    maif::{Verdict, Verification},
+    maif::Verdict,
     plan::{self, Plan, RestoreMode, Source, VersionFacts, VersionsChoice},
     progress::Task,
     report,
-    store::{Policy, Store, StoreError, retention::Refused},
+    store::{Policy, Store, StoreError, fetch::Fetched, retention::Refused},
     survey::{
         self, History, Pick, StateId,
         history::{self, Place},
@@ -84,7 +84,7 @@ fn facts_in_backup(
     place: &Place,
     print: Option<Fingerprint>,
 ) -> Result<VersionFacts, StoreError> {
-    let (_, found) = history::read(store, name, place, &Task::new())?;
+    let found = history::read(store, name, place, &Task::new())?.verification;
     let intact = print.filter(|_| found.verdict() == Verdict::Intact);
     match (place, intact) {
         (Place::Backup(from, path), Some(print)) => Ok(VersionFacts {
@@ -93,6 +93,7 @@ fn facts_in_backup(
             source: Source::Backup {
                 id: *from,
                 path: path.clone(),
+                sha256: Some(found.sha256),
             },
             size: print.size,
             check: print.check,
@@ -104,16 +105,22 @@ fn facts_in_backup(
     }
 }
 
-/// The bytes of a state, with their verification.
-pub fn read_state(
-    store: &Store,
-    history: &History,
-    pick: Pick,
-) -> Result<(std::fs::File, Verification), StoreError> {
+/// The verified bytes of what an operator calls a state, as [`pick`] reads it.
+pub fn fetch(store: &Store, name: &ArtifactName, text: &str) -> Result<Fetched, StoreError> {
+    // A history need not be put together for a state that says where it is.
+    if let Ok(id) = text.parse() {
+        return history::read_by_id(store, name, id, None, &Task::new());
+    }
+    let history = survey::history(store, name, Level::Quick, &Task::new())?;
+    let pick = pick(store, &history, text)?;
+    read_state(store, &history, pick)
+}
+
+/// The verified bytes of a state.
+pub fn read_state(store: &Store, history: &History, pick: Pick) -> Result<Fetched, StoreError> {
     let name = &history.name;
     let Pick::Earlier(id) = pick else {
-        let fetched = store.fetch(name)?;
-        return Ok((fetched.file.into_file(), fetched.verification));
+        return store.fetch(name);
     };
     let place = history.find(id).and_then(Earlier::place);
     let place = place.ok_or_else(|| StoreError::NotFound {

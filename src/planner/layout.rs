@@ -1,19 +1,20 @@
 //! From a changed configuration to the plan that makes it the store's layout.
 
-use std::path::Path;
-
 use sha2::{Digest as _, Sha256};
 
 use super::look;
 use crate::{
-    plan::{self, Intent, LayoutChange, Next, Plan, Step, Target},
+    plan::{self, Intent, LayoutChange, Next, Plan, Room, Step, Target},
+    report,
     store::{
         Config, Store, StoreError,
+        candidate::Candidate,
         config::{PartitionConfig, Placement},
         edit::{self, Edit},
         layout,
         lease::{LeaseError, acquire::require_trust},
     },
+    survey::Survey,
     volume::{At, Layout},
 };
 
@@ -121,6 +122,20 @@ pub fn apply(store: &Store) -> Result<(Store, Plan), StoreError> {
             file.display()
         )));
     }
+    let fewer = layout.partition.iter().find_map(|there| {
+        let now = config.partition.iter().find(|p| p.name == there.name)?;
+        (now.replicas.len() < usize::from(there.replicas)).then_some((there, now.replicas.len()))
+    });
+    if let Some((there, now)) = fewer {
+        return Err(StoreError::Usage(format!(
+            "partition {0} has {1} replicas in the layout and {now} in {2}; put the others back: a \
+             replica cannot be dropped, `maifdeck volume replace {0}.N DIR` gives its place to \
+             another directory",
+            there.name,
+            there.replicas,
+            file.display()
+        )));
+    }
     let before = store.with_config(as_in_force(&config, layout));
     before.require_same_layout()?;
     if layout::difference(layout, &config).is_none() {
@@ -218,14 +233,23 @@ fn require_empty(store: &Store, name: &str) -> Result<(), StoreError> {
 
 /// The moves that are left under the layout in force.
 fn moves(store: &Store, intent: Intent) -> Result<Plan, StoreError> {
+    let survey = look(store, Vec::new())?;
+    // Who does not answer may hold what has to move still: then the change stays open.
+    let known = store.require_knowledge();
+    let unsealed = store.is_in_transition();
     let next = Next {
-        partitions: targets(store.config()),
+        partitions: targets(store, &survey, store.config(), &[]),
         homes: store.homes().clone(),
         max_fill: store.config().store.max_fill,
         change: None,
-        unsealed: store.is_in_transition(),
+        unsealed: unsealed && known.is_ok(),
     };
-    finish(store, intent, &next)
+    let mut plan = finish(store, &survey, intent, &next)?;
+    if let (true, Err(why)) = (unsealed, known) {
+        let open = format!("the change of the layout stays open until it can be ended: {why}");
+        plan.summary.skipped.push(open);
+    }
+    Ok(plan)
 }
 
 fn plan_change(
@@ -244,6 +268,11 @@ fn plan_change(
                 .to_owned(),
         ));
     }
+    store.require_reach()?;
+    if !matches!(change, LayoutChange::MoveLease { .. }) {
+        store.require_knowledge()?;
+    }
+    let new = newcomers(store, config)?;
     let ids = config
         .partition
         .iter()
@@ -257,9 +286,13 @@ fn plan_change(
         .collect::<Vec<_>>();
     let mut layout = layout::of(config, current.number + 1, &ids);
     layout.sealed = false;
+    let survey = look(store, Vec::new())?;
+    let homes = layout::homes(config, Some(&layout));
+    let mut notes = report::plan::placement_notes(store.layout(), &layout);
+    notes.extend(new.iter().flat_map(report::candidate));
     let next = Next {
-        partitions: targets(config),
-        homes: layout::homes(config, Some(&layout)),
+        partitions: targets(store, &survey, config, &new),
+        homes,
         max_fill: config.store.max_fill,
         change: Some(Step::Layout {
             layout: Box::new(layout),
@@ -268,7 +301,9 @@ fn plan_change(
         }),
         unsealed: false,
     };
-    finish(store, Intent::Layout { change }, &next)
+    let mut plan = finish(store, &survey, Intent::Layout { change }, &next)?;
+    plan.summary.notes.splice(0..0, notes);
+    Ok(plan)
 }
 
 /// The stable id of a partition that comes with a layout: the same for everybody who plans it, so
@@ -284,10 +319,9 @@ fn id_of_new(store: &Store, name: &str, number: u64) -> String {
     hex::encode(digest.get(..16).unwrap_or_default())
 }
 
-fn finish(store: &Store, intent: Intent, next: &Next) -> Result<Plan, StoreError> {
-    let survey = look(store, Vec::new())?;
+fn finish(store: &Store, survey: &Survey, intent: Intent, next: &Next) -> Result<Plan, StoreError> {
     plan::rebalance(
-        &survey,
+        survey,
         store.id().unwrap_or_default(),
         intent,
         next,
@@ -296,25 +330,66 @@ fn finish(store: &Store, intent: Intent, next: &Next) -> Result<Plan, StoreError
     .map_err(|refused| StoreError::Usage(refused.to_string()))
 }
 
-/// The volumes of a configuration and the room there.
-fn targets(config: &Config) -> Vec<(String, Vec<Target>)> {
+/// The volumes of a configuration and the room there, as the survey saw it; of those that come with
+/// the configuration, as it is where their directories are or will be.
+fn targets(
+    store: &Store,
+    survey: &Survey,
+    config: &Config,
+    new: &[Candidate],
+) -> Vec<(String, Vec<Target>)> {
+    let room = |label: &str| {
+        let new = new.iter().find(|candidate| candidate.label == label);
+        let new = new.map(|candidate| Room {
+            device: candidate.place.0,
+            free: candidate.free_bytes,
+            total: candidate.total_bytes,
+        });
+        new.or_else(|| {
+            let space = survey.volumes.iter().find(|v| *v.label == *label)?.space?;
+            Some(Room {
+                device: store.slot(label)?.place?.0,
+                free: space.free,
+                total: space.total,
+            })
+        })
+    };
     let partitions = config.partition.iter();
     partitions
         .map(|partition| {
-            let replicas = partition.replicas.iter().enumerate();
-            let targets = replicas.map(|(number, path)| target(&partition.name, number, path));
+            let labels = (1..=partition.replicas.len()).map(|n| format!("{}.{n}", partition.name));
+            let targets = labels.map(|label| Target {
+                room: room(&label),
+                label,
+            });
             (partition.name.clone(), targets.collect())
         })
         .collect()
 }
 
-fn target(partition: &str, number: usize, path: &Path) -> Target {
-    // A directory that is yet to be made lies on the file system of what is above it.
-    let there = path.ancestors().find(|path| path.is_dir());
-    let stats = there.and_then(|path| fs2::statvfs(path).ok());
-    Target {
-        label: format!("{partition}.{}", number + 1),
-        free: stats.as_ref().map_or(0, fs2::FsStats::available_space),
-        total: stats.as_ref().map_or(0, fs2::FsStats::total_space),
+/// The directories that become volumes with a configuration: each is looked at, and refused where it
+/// may not be marked.
+fn newcomers(store: &Store, config: &Config) -> Result<Vec<Candidate>, StoreError> {
+    let mut new: Vec<Candidate> = Vec::new();
+    for partition in &config.partition {
+        let is_new = store.partitions().iter().all(|p| p.name != partition.name);
+        for (number, path) in partition.replicas.iter().enumerate() {
+            let label = format!("{}.{}", partition.name, number + 1);
+            if store.slot(&label).is_some() {
+                continue;
+            }
+            let candidate = Candidate::newcomer(store, &label, path, is_new)?;
+            candidate.require()?;
+            let twin = new.iter().find(|other| other.place == candidate.place);
+            if let Some(twin) = twin.filter(|_| path.is_dir()) {
+                return Err(StoreError::Usage(format!(
+                    "{} is the directory of {} too",
+                    path.display(),
+                    twin.label
+                )));
+            }
+            new.push(candidate);
+        }
     }
+    Ok(new)
 }

@@ -9,7 +9,7 @@ pub mod layout;
 use std::path::PathBuf;
 
 pub use backups::{backup_diff, backups, outside, pin, prune, say_what_keeps};
-pub use histories::{moment, pick, prune_versions, read_state, restore, restore_state};
+pub use histories::{fetch, moment, pick, prune_versions, read_state, restore, restore_state};
 pub use intent::of;
 
 use crate::{
@@ -21,11 +21,7 @@ use crate::{
     },
     progress::Task,
     report,
-    store::{
-        Store, StoreError,
-        config::BackupConfig,
-        mark::{self, Candidate},
-    },
+    store::{Store, StoreError, candidate::Candidate, config::BackupConfig, lease, mark},
     survey::{self, Scope, StateId, Survey},
     volume::{ArtifactName, Dir, Lane, Level, Pulse, VersionId, VersionKind, trash::TrashEntry},
 };
@@ -127,9 +123,13 @@ pub fn backup(
 ) -> Result<Plan, StoreError> {
     names.sort();
     let view = find(store, id)?;
-    if !matches!(view.state, BackupState::Complete | BackupState::Partial) {
+    // Sources are verified before the first change: what is not damaged may be taken from one that is.
+    let known = view.verified.is_some_and(|verified| !verified.ok) && !names.is_empty();
+    let whole = matches!(view.state, BackupState::Complete | BackupState::Partial);
+    if !whole && !(view.state == BackupState::Damaged && known) {
         return Err(StoreError::Failed(format!(
-            "backup {} is {}{}; only a sealed backup that is not damaged is restored",
+            "backup {} is {}{}; restored as a whole is only a sealed backup that is not damaged; \
+             artifacts can be restored by name, or with --to",
             view.id,
             view.state.word(),
             view.reason
@@ -333,20 +333,31 @@ pub fn mark(
 ) -> Result<Plan, StoreError> {
     store.require_same_layout()?;
     let candidate = Candidate::look(store, volume, directory.as_deref())?;
+    let leads = store.config().leader.enabled && store.config().store.control == volume;
+    if leads
+        && directory.is_some()
+        && store.slots().len() > 1
+        && !lease::acquire::is_lost_with(store, volume)
+    {
+        // Hosts that are not told yet would go on with the lease at the old place.
+        return Err(StoreError::Usage(format!(
+            "the lease lives on {volume}; let it live elsewhere first: maifdeck lease move V"
+        )));
+    }
     if !replace {
         mark::require_unmarked(store, volume)?;
     }
-    if let Some(why) = &candidate.refused {
-        return Err(StoreError::NotUsable {
-            label: volume.to_owned(),
-            path: candidate.path.display().to_string(),
-            state: "not marked",
-            reason: why.clone(),
-        });
-    }
+    candidate.require()?;
     let id = store.id().unwrap_or_default();
     let now = store.clock().now();
-    let notes = report::candidate(&candidate);
+    let mut notes = report::candidate(&candidate);
+    if lease::acquire::is_lost_with(store, volume) {
+        notes.push(
+            "the lease is lost with what was there and begins anew: end every maifdeck that leads \
+             on another host first, since it cannot be asked"
+                .to_owned(),
+        );
+    }
     Ok(plan::mark_volume(
         id, volume, replace, directory, notes, now,
     ))

@@ -1,7 +1,7 @@
 //! What lies in a directory that is to become a volume, in words.
 
 use super::{plural, size};
-use crate::store::mark::Candidate;
+use crate::store::candidate::Candidate;
 
 /// A line each: where, on what, with which contents.
 pub fn candidate(candidate: &Candidate) -> Vec<String> {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    plan::{Intent, LayoutChange, Plan, RestoreMode, Source, Step},
-    report::number::{plural, size},
-    volume::ArtifactName,
+    plan::{Intent, LayoutChange, Plan, RestoreMode, Source, Step, Summary},
+    report::number::{count, plural, size},
+    volume::{ArtifactName, Layout},
 };
 
 /// The command line that makes the same plan. Names are quoted for a shell.
@@ -207,22 +207,43 @@ fn layout(change: &LayoutChange) -> String {
     }
 }
 
-/// What a plan that changes the layout means for others on the same directories.
+/// What a plan that changes where artifacts lie means for others on the same directories.
 pub fn warning(plan: &Plan) -> Option<&'static str> {
-    let moves = |step: &Step| matches!(step, Step::Move { .. });
-    if !plan.steps.iter().any(moves) {
+    let Intent::Layout { change } = &plan.intent else {
         return None;
-    }
+    };
+    let moves = |step: &Step| matches!(step, Step::Move { .. });
+    // Also while there is nothing to move: what is saved next lies elsewhere.
+    let changes_homes = match change {
+        LayoutChange::Add { .. } | LayoutChange::Drain { .. } => true,
+        LayoutChange::Rebalance { placement } => placement.is_some(),
+        _ => plan.steps.iter().any(moves),
+    };
     let layout = plan.steps.iter().find_map(|step| match step {
         Step::Layout { layout, .. } => Some(layout),
         _ => None,
-    })?;
+    });
+    let layout = layout.filter(|_| changes_homes)?;
     Some(if layout.placement == "md5-modulo" {
-        "under md5-modulo this changes N, so most artifacts move; Python programs that place by \
-         the old N must be stopped"
+        "Python programs that place by the old N must be stopped"
     } else {
         "Python programs that place by md5 modulo N do not find what is placed by rendezvous"
     })
+}
+
+/// How many partitions take artifacts, where that decides every home.
+pub fn placement_notes(before: Option<&Layout>, after: &Layout) -> Vec<String> {
+    let n = |layout: &Layout| {
+        let taking = layout.partition.iter().filter(|p| p.weight > 0.0);
+        (layout.placement == "md5-modulo").then(|| taking.count())
+    };
+    match (before.and_then(n), n(after)) {
+        (Some(old), Some(new)) if old != new => vec![format!(
+            "under md5-modulo this changes N from {old} to {new}: most artifacts move"
+        )],
+        (None, Some(new)) => vec![format!("md5-modulo places by N = {new}")],
+        _ => Vec::new(),
+    }
 }
 
 /// About how long it takes: disks that are not the best, and many small files.
@@ -244,6 +265,26 @@ fn origin(source: &Source) -> String {
         Source::Version { volume, id, .. } => format!("version {id} on {volume}"),
         Source::Backup { id, .. } => format!("backup {id}"),
     }
+}
+
+/// What becomes of artifacts, of a plan that brings earlier states back.
+pub fn artifacts(summary: &Summary) -> Option<String> {
+    let Summary {
+        added,
+        replaced,
+        same,
+        removes,
+        ..
+    } = summary;
+    (*added > 0 || *replaced > 0).then(|| {
+        format!(
+            "{} added, {} replaced, {} the same, {} removed",
+            plural(*added, "artifact", "artifacts"),
+            count(*replaced),
+            count(*same),
+            count(*removes)
+        )
+    })
 }
 
 /// A name as a word for a POSIX shell.

@@ -16,8 +16,8 @@ use std::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{commit::Committed, error::StoreError, grid::Store};
-use crate::volume::{ArtifactName, At, Dir, Lane, VolumeError, lock};
+use super::{commit::Committed, error::StoreError, grid::Store, lease::Epoch};
+use crate::volume::{ArtifactName, At, Dir, Lane, VolumeError, dir::is_cut, lock};
 
 const FILE: &str = "journal/audit.ndjson";
 /// From this size on a new file is begun.
@@ -68,10 +68,12 @@ pub struct Entry {
 }
 
 /// Notes a single change. What was refused before anything was tried is no change.
+/// `epoch`: the lease it was made or tried under.
 pub fn note(
     store: &Store,
     intent: &str,
     name: &ArtifactName,
+    epoch: Option<Epoch>,
     result: &Result<Committed, StoreError>,
 ) {
     // The steps of a job are in its journal.
@@ -83,7 +85,7 @@ pub fn note(
         user: lock::user(),
         host: lock::host(),
         pid: std::process::id(),
-        epoch: result.as_ref().ok().and_then(|done| Some(done.epoch?.0)),
+        epoch: epoch.map(|epoch| epoch.0),
         intent: intent.to_owned(),
         name: name.json(),
         generation: result.as_ref().ok().map(|done| done.generation),
@@ -106,6 +108,14 @@ pub fn note(
 }
 
 fn is_refusal(error: &StoreError) -> bool {
+    match error {
+        // It was tried, and kept from being seen.
+        StoreError::Lease(error) => error.kind() != "lease_lost",
+        error => is_refused_at_once(error),
+    }
+}
+
+fn is_refused_at_once(error: &StoreError) -> bool {
     matches!(
         error,
         StoreError::ReadOnly { .. }
@@ -114,15 +124,15 @@ fn is_refusal(error: &StoreError) -> bool {
             | StoreError::Changed(_)
             | StoreError::NotFound { .. }
             | StoreError::NotUsable { .. }
+            | StoreError::LayoutDiffers(_)
     )
 }
 
 fn append(dir: &Dir, entry: &Entry) -> Result<(), VolumeError> {
     let path = dir.own(FILE);
-    let mut line = serde_json::to_vec(entry)
+    let text = serde_json::to_vec(entry)
         .map_err(std::io::Error::from)
         .at("write", &path)?;
-    line.push(b'\n');
     let mut file = open_locked(&path)?;
     if file.metadata().at("read", &path)?.len() > LARGE {
         let aside = dir.own(&format!(
@@ -132,6 +142,13 @@ fn append(dir: &Dir, entry: &Entry) -> Result<(), VolumeError> {
         fs::rename(&path, &aside).at("rename", &path)?;
         file = open_locked(&path)?;
     }
+    let mut line = if is_cut(&file).at("read", &path)? {
+        vec![b'\n']
+    } else {
+        Vec::new()
+    };
+    line.extend(text);
+    line.push(b'\n');
     file.write_all(&line).at("write", &path)
 }
 
@@ -139,6 +156,7 @@ fn append(dir: &Dir, entry: &Entry) -> Result<(), VolumeError> {
 /// not get it soon writes all the same: a torn line is less than a missing one.
 fn open_locked(path: &Path) -> Result<File, VolumeError> {
     let file = OpenOptions::new()
+        .read(true)
         .append(true)
         .create(true)
         .open(path)

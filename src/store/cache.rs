@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     config::{Config, StaleCache},
     error::StoreError,
-    fetch::{Fetched, spool},
+    fetch::{Fetched, scratch},
     grid::Store,
     judge::{Facts, Judgement, Seen},
     state::CopyState,
@@ -155,9 +155,9 @@ impl Cache {
             return Ok(None);
         }
         // What is verified are the bytes that are handed on, whatever becomes of the entry.
-        let mut file = spool()?;
+        let mut file = scratch()?;
         io::copy(&mut entry, &mut file).at("copy", &path)?;
-        let verification = verify(file.as_file(), trusted, &mut |_| ControlFlow::Continue(()))?;
+        let verification = verify(&file, trusted, &mut |_| ControlFlow::Continue(()))?;
         if verification.verdict() != Verdict::Intact {
             tracing::warn!(%name, problem = verification.problem(), "a damaged cache entry");
             self.invalidate(name)?;
@@ -172,6 +172,7 @@ impl Cache {
             file,
             verification,
             volume: CACHE.to_owned(),
+            path,
         }))
     }
 
@@ -193,8 +194,7 @@ impl Cache {
             .prefix(STAGED)
             .tempfile_in(&self.directory)
             .at("create a file in", &self.directory)?;
-        let mut source = File::open(fetched.file.path()).at("open", fetched.file.path())?;
-        let copied = io::copy(&mut source, &mut staged).at("write", staged.path())?;
+        let copied = fetched.copy_to(&mut staged).at("write", staged.path())?;
         if copied != size {
             return Err(StoreError::Failed(format!(
                 "{copied} bytes reached the cache instead of {size}"

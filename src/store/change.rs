@@ -1,15 +1,17 @@
 //! One artifact under its locks: what every replica holds, what the next commit is called, and
 //! whether there are enough replicas for it.
 
+use std::cell::RefCell;
+
 use super::{
     commit::{Condition, Guard},
     error::StoreError,
     grid::Store,
-    hold, lease,
-    peek::{Peek, look_all, peek_all},
+    hold, judge, lease,
+    peek::{Peek, condition, look_all, peek_all},
     slot::Slot,
 };
-use crate::volume::{ArtifactName, Fingerprint, LockMode, Record, VersionId};
+use crate::volume::{ArtifactName, Fingerprint, LockMode, Record, VersionId, VolumeError};
 
 impl Store {
     /// Locks the artifact on every replica that can be written and looks at what is there.
@@ -27,11 +29,9 @@ impl Store {
         self.lock_and_look(name, guard)
     }
 
-    fn lock_and_look<'a>(
-        &'a self,
-        name: &'a ArtifactName,
-        guard: Guard<'_>,
-    ) -> Result<Change<'a>, StoreError> {
+    /// The artifact's replicas that can be written, when they are enough for a write: then no two
+    /// hosts can hold its lock on disjoint sets of them.
+    fn usable_replicas(&self, name: &ArtifactName) -> Result<(Vec<&Slot>, Quorum<'_>), StoreError> {
         self.require_write()?;
         self.require_same_layout()?;
         let home = self.home(name);
@@ -58,11 +58,26 @@ impl Store {
                 .map(|slot| (slot.label(), slot.state.word().to_owned()));
             return Err(quorum.missed(counting, missing));
         }
+        Ok((usable, quorum))
+    }
+
+    /// The replicas whose locks together keep everybody else from changing the artifact.
+    pub fn lockable(&self, name: &ArtifactName) -> Result<Vec<&Slot>, StoreError> {
+        Ok(self.usable_replicas(name)?.0)
+    }
+
+    fn lock_and_look<'a>(
+        &'a self,
+        name: &'a ArtifactName,
+        guard: Guard<'_>,
+    ) -> Result<Change<'a>, StoreError> {
+        let replicas: Vec<&Slot> = self.replicas(self.home(name)).collect();
+        let (usable, quorum) = self.usable_replicas(name)?;
         let lead = self.lead()?;
         self.note_watermark();
         let held = hold::hold_name(self, &usable, name, LockMode::Exclusive)?;
-        if let Some(slot) = usable.first().filter(|_| !self.is_in_bulk()) {
-            self.require_layout_of(slot)?;
+        if !self.is_in_bulk() {
+            self.require_layout_of(&usable)?;
         }
         let seen = peek_all(&usable, name);
         // A replica that fails to be read under the lock takes no part in this commit.
@@ -85,6 +100,7 @@ impl Store {
         let labelled: Vec<(&str, &Peek)> =
             slots.iter().map(|slot| slot.label()).zip(&peeks).collect();
         guard(&labelled)?;
+        let announced = RefCell::new(lead.announce(self, &slots)?);
         Ok(Change {
             store: self,
             name,
@@ -94,6 +110,7 @@ impl Store {
             quorum,
             _held: held,
             lead,
+            announced,
         })
     }
 }
@@ -143,9 +160,16 @@ pub(super) struct Change<'a> {
     _held: hold::Held,
     /// Given back after the locks.
     pub(super) lead: lease::Lead,
+    announced: RefCell<lease::Announced>,
 }
 
 impl Change<'_> {
+    /// The gate: see [`lease::Lead::commit`].
+    pub(super) fn pass_the_gate(&self) -> Result<lease::Commit, StoreError> {
+        self.announced.take().wait();
+        self.lead.commit(self.store, &self.slots)
+    }
+
     /// The greatest generation that any replica has seen, recorded or removed.
     pub(super) fn greatest(&self) -> u64 {
         self.peeks
@@ -164,7 +188,10 @@ impl Change<'_> {
             Condition::Always => return Ok(()),
             Condition::Absent if !self.exists() => return Ok(()),
             Condition::Generation(wanted) if self.exists() && self.greatest() == wanted => {
-                return Ok(());
+                if !self.is_written_outside(wanted) {
+                    return Ok(());
+                }
+                format!("generation {wanted}, and another program has written it since")
             }
             _ if self.exists() => format!("generation {}", self.greatest()),
             _ => "absent".to_owned(),
@@ -173,6 +200,17 @@ impl Change<'_> {
             name: self.name.clone(),
             found,
         })
+    }
+
+    /// Whether a program that leaves no record has put other bytes over this generation.
+    fn is_written_outside(&self, generation: u64) -> bool {
+        let found = self.peeks.iter().filter_map(|peek| peek.found.as_ref());
+        found
+            .filter(|found| found.record.is_some_and(|r| r.generation == generation))
+            .any(|found| {
+                // What is damaged was written by nobody.
+                found.generation().is_none() && condition(found) != judge::Condition::Damaged
+            })
     }
 
     /// Whether home knows nothing of the artifact but another partition holds it: writing here
@@ -204,6 +242,23 @@ impl Change<'_> {
             return Ok(peeks.iter().flatten().any(holds));
         }
         Ok(look_all(&elsewhere, self.name))
+    }
+
+    /// Refuses when what was done on the replicas, one result each, has no quorum.
+    pub(super) fn require_quorum<T>(
+        &self,
+        results: &[Result<T, VolumeError>],
+    ) -> Result<(), StoreError> {
+        let all = || results.iter().zip(&self.slots);
+        let counting = all().filter(|(result, slot)| result.is_ok() && slot.counts());
+        let counting = counting.count();
+        if counting >= self.quorum.needed {
+            return Ok(());
+        }
+        let why = all()
+            .filter_map(|(result, slot)| Some((slot.label(), result.as_ref().err()?.to_string())))
+            .chain(self.failed.iter().cloned());
+        Err(self.quorum.missed(counting, why))
     }
 
     pub(super) fn next_record(&self) -> Result<NextRecord, StoreError> {
@@ -250,11 +305,15 @@ impl Change<'_> {
 /// Generation and nonce of a commit; the fingerprint comes with the staged bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NextRecord {
-    pub(super) generation: u64,
+    generation: u64,
     nonce: u64,
 }
 
 impl NextRecord {
+    pub(super) const fn generation(self) -> u64 {
+        self.generation
+    }
+
     pub(super) const fn of(self, fingerprint: Fingerprint) -> Record {
         Record {
             generation: self.generation,

@@ -88,25 +88,30 @@ impl Store {
     /// Makes a new current copy, durable file by file.
     pub fn put(&self, write: PutRequest<'_>) -> Result<Committed, StoreError> {
         let name = write.name.clone();
-        let result = self
+        let (epoch, result) = self
             .put_each(vec![write], Durable::Now)
             .pop()
-            .unwrap_or_else(|| Err(StoreError::Failed(format!("{name} was not written"))));
-        audit::note(self, "put", &name, &result);
+            .unwrap_or_else(|| {
+                let error = StoreError::Failed(format!("{name} was not written"));
+                (None, Err(error))
+            });
+        audit::note(self, "put", &name, epoch, &result);
         result
     }
 
     /// Makes many new current copies, durable together; an answer each, in the same order. Their
     /// locks are held together, so batches are small.
     pub fn put_all(&self, writes: Vec<PutRequest<'_>>) -> Vec<Result<Committed, StoreError>> {
-        self.put_each(writes, Durable::WithBatch)
+        let done = self.put_each(writes, Durable::WithBatch).into_iter();
+        done.map(|(_, result)| result).collect()
     }
 
+    /// Each with the lease that it was tried under.
     fn put_each(
         &self,
         writes: Vec<PutRequest<'_>>,
         durable: Durable,
-    ) -> Vec<Result<Committed, StoreError>> {
+    ) -> Vec<(Option<lease::Epoch>, Result<Committed, StoreError>)> {
         let mut puts: Vec<Result<Put<'_>, StoreError>> = writes
             .into_iter()
             .map(|write| {
@@ -122,6 +127,8 @@ impl Store {
                 })
             })
             .collect();
+        let epoch = |put: &Result<Put<'_>, StoreError>| put.as_ref().ok()?.change.lead.epoch();
+        let epochs: Vec<_> = puts.iter().map(epoch).collect();
         let batches = match durable {
             Durable::Now => Batches::default(),
             Durable::WithBatch => Batches::open(slots_of(&puts).into_iter()),
@@ -129,71 +136,26 @@ impl Store {
         stage(&mut puts, &batches);
         stage_again(&mut puts, &batches.sync());
         refuse_without_quorum(&mut puts);
-        pass_the_gate(self, &mut puts);
+        pass_the_gate(&mut puts);
         archive(&mut puts, durable);
         refuse_without_quorum(&mut puts);
         publish(&mut puts);
-        puts.into_iter()
-            .map(|put| {
-                let put = put?;
-                let results = put
-                    .copies
-                    .into_iter()
-                    .map(|copy| copy.map(|copy| copy.archived))
-                    .collect();
-                put.change.conclude(results, put.record.generation)
-            })
-            .collect()
-    }
-
-    /// Archives the current copy and marks the artifact removed.
-    pub fn remove(&self, name: &ArtifactName, guard: Guard<'_>) -> Result<Committed, StoreError> {
-        let result = self.remove_all(name, guard);
-        audit::note(self, "remove", name, &result);
-        result
-    }
-
-    fn remove_all(&self, name: &ArtifactName, guard: Guard<'_>) -> Result<Committed, StoreError> {
-        let change = self.begin(name, guard)?;
-        if !change.exists() {
-            return Err(StoreError::NotFound {
-                kind: "artifact",
-                what: name.to_string(),
-            });
-        }
-        let next = change.next_record()?;
-        let commit = change.lead.commit(self, &change.slots)?;
-        let ids = change.archive_ids();
-        // The copy's version and its removal are two events of one moment, in this order.
-        let removed_id = ids
-            .iter()
-            .copied()
-            .max()
-            .map_or_else(|| change.next_id(), VersionId::next);
-        let pending: Vec<_> = change
-            .slots
-            .iter()
-            .zip(ids)
-            .map(|(slot, id)| {
-                let (name, commit) = (name.clone(), commit.clone());
-                let record = next.of(Fingerprint::of(0, &[], &[]));
-                slot.volume.start(Lane::Bulk, move |dir, pulse| {
-                    let _inside = commit;
-                    let archived = dir.archive(&name, id, Durable::Now, pulse)?;
-                    dir.sync_versions()?;
-                    dir.write_removal(&name, removed_id, &record, pulse)?;
-                    dir.unlink(&name)?;
-                    Ok(archived)
-                })
-            })
-            .collect();
-        let results = pending.into_iter().map(Pending::wait).collect();
-        change.conclude(results, next.generation)
+        let done = puts.into_iter().map(|put| {
+            let put = put?;
+            let results = put
+                .copies
+                .into_iter()
+                .map(|copy| copy.map(|copy| copy.archived))
+                .collect();
+            put.change.conclude(results, put.record.generation())
+        });
+        epochs.into_iter().zip(done).collect()
     }
 }
 
 impl Change<'_> {
-    fn conclude(
+    /// What came of a change, replica by replica.
+    pub(super) fn conclude(
         &self,
         results: Vec<Result<Option<VersionId>, VolumeError>>,
         generation: u64,
@@ -315,12 +277,20 @@ impl Put<'_> {
             return;
         };
         let path = copy.staged.path.clone();
-        let removed = slot.volume.run(Lane::Bulk, move |_, _| {
-            std::fs::remove_file(&path).at("remove", &path)
+        discard(slot, path);
+    }
+}
+
+/// Gives the room of a staged file back; one that was renamed is there no more.
+pub(super) fn discard(slot: &Slot, path: PathBuf) {
+    let removed = slot
+        .volume
+        .run(Lane::Bulk, move |_, _| match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            result => result.at("remove", &path),
         });
-        if let Err(error) = removed {
-            tracing::warn!(%error, "a staged file stays until the next sweep");
-        }
+    if let Err(error) = removed {
+        tracing::warn!(%error, "a staged file stays until the next sweep");
     }
 }
 
@@ -362,18 +332,9 @@ fn stage_again(puts: &mut Puts<'_>, failed: &[&Slot]) {
 fn refuse_without_quorum(puts: &mut Puts<'_>) {
     for place in puts {
         let Ok(put) = place else { continue };
-        let counting = put.staged().filter(|(_, slot, _)| slot.counts()).count();
-        if counting >= put.change.quorum.needed {
+        let Err(error) = put.change.require_quorum(&put.copies) else {
             continue;
-        }
-        let why: Vec<_> = put
-            .copies
-            .iter()
-            .zip(&put.change.slots)
-            .filter_map(|(copy, slot)| Some((slot.label(), copy.as_ref().err()?.to_string())))
-            .chain(put.change.failed.iter().cloned())
-            .collect();
-        let error = put.change.quorum.missed(counting, why);
+        };
         for position in 0..put.copies.len() {
             put.discard(position);
         }
@@ -382,10 +343,10 @@ fn refuse_without_quorum(puts: &mut Puts<'_>) {
 }
 
 /// What is staged is durable: from here on no other leader begins, or this one has been overtaken.
-fn pass_the_gate(store: &Store, puts: &mut Puts<'_>) {
+fn pass_the_gate(puts: &mut Puts<'_>) {
     for place in puts {
         let Ok(put) = place else { continue };
-        match put.change.lead.commit(store, &put.change.slots) {
+        match put.change.pass_the_gate() {
             Ok(commit) => put.commit = commit,
             Err(error) => {
                 for position in 0..put.copies.len() {
@@ -454,6 +415,7 @@ fn publish(puts: &mut Puts<'_>) {
     for (put, pending) in puts.iter_mut().flatten().zip(pending) {
         for (position, pending) in pending {
             if let Err(error) = pending.wait() {
+                put.discard(position);
                 put.set(position, Err(error));
             }
         }
@@ -492,6 +454,7 @@ fn on_each_volume(puts: &mut Puts<'_>, work: fn(&Dir) -> Result<(), VolumeError>
             if let Some(position) = position
                 && matches!(put.copies.get(position), Some(Ok(_)))
             {
+                put.discard(position);
                 put.set(position, Err(error.again()));
             }
         }

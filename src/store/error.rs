@@ -52,6 +52,8 @@ pub enum StoreError {
         got: usize,
         why: String,
     },
+    #[error("no quorum: {0}")]
+    OutOfReach(String),
     #[error(
         "the outcome of writing {name} is unknown: renamed on {done}, not on {undone}; the next survey rolls forward"
     )]
@@ -102,7 +104,7 @@ impl StoreError {
             Self::Changed(_) => "changed_since_planned",
             Self::NotConfirmed => "not_confirmed",
             Self::Generation { .. } => "generation",
-            Self::NoQuorum { .. } => "no_quorum",
+            Self::NoQuorum { .. } | Self::OutOfReach(_) => "no_quorum",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::NoRoom { .. } => "no_room",
             Self::NotFound { .. } => "not_found",
@@ -129,7 +131,8 @@ impl StoreError {
                 "mount what belongs there; a new disk joins with `maifdeck volume mark`".to_owned()
             }
             Self::LayoutDiffers(_) => {
-                "correct the configuration; or make it the store's layout with `maifdeck config apply`"
+                "while the layout is being changed, run the command again; else correct the \
+                 configuration, or make it the store's layout with `maifdeck config apply`"
                     .to_owned()
             }
             Self::NotUsable { .. } => "`maifdeck status` shows all volumes".to_owned(),
@@ -142,7 +145,7 @@ impl StoreError {
                 "give --yes to confirm the plan that was printed, or run it on a terminal"
                     .to_owned()
             }
-            Self::NoQuorum { .. } | Self::OutcomeUnknown { .. } => {
+            Self::NoQuorum { .. } | Self::OutOfReach(_) | Self::OutcomeUnknown { .. } => {
                 "`maifdeck status` shows which volumes are missing; bring them back and try again"
                     .to_owned()
             }

@@ -4,8 +4,8 @@
 //! then they are read once more under the shared lock.
 
 use std::{
-    fs,
-    io::Write,
+    fs::{self, File},
+    io::{Seek, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -23,18 +23,29 @@ use super::{
 };
 use crate::{
     maif::{Digest, PublicKey, Verdict, Verification, verify},
-    volume::{
-        ArtifactName, At, Fingerprint, Lane, LockMode, VersionId, VersionKind, VolumeError, dir,
-    },
+    volume::{ArtifactName, At, Fingerprint, Lane, LockMode, VersionId, VersionKind, dir},
 };
 
-/// Verified bytes in a temporary file, and where they came from.
+/// Verified bytes, and where they came from.
 #[derive(Debug)]
 pub struct Fetched {
-    pub file: NamedTempFile,
+    /// Nobody writes to it: a copy without a name, of which a crash leaves nothing, or a file of a
+    /// sealed backup.
+    pub file: File,
     pub verification: Verification,
-    /// Label of the volume.
+    /// The volume's label, `cache`, or which backup.
     pub volume: String,
+    /// The file whose bytes they are.
+    pub path: PathBuf,
+}
+
+impl Fetched {
+    /// Writes the bytes, all of them, wherever the file was read to before.
+    pub fn copy_to(&self, out: &mut dyn Write) -> std::io::Result<u64> {
+        let mut file = &self.file;
+        file.rewind()?;
+        std::io::copy(&mut file, out)
+    }
 }
 
 impl Store {
@@ -174,10 +185,19 @@ impl Store {
             ArtifactState::Unreachable => {
                 let blocked = facts.iter().find(|f| f.seen == Seen::Unreachable);
                 let slot = blocked.and_then(|f| self.slots().get(usize::from(f.volume.0)));
-                if let Some(slot) = slot {
-                    return slot.not_usable();
+                match slot {
+                    // Its newest generation is damaged where it could be read.
+                    Some(slot) if facts.iter().any(|f| matches!(f.seen, Seen::File(_))) => {
+                        let reason = slot.reason.as_deref().unwrap_or_default();
+                        why.push(format!(
+                            "{}, which may hold one, is {}: {reason}",
+                            slot.label(),
+                            slot.state.word()
+                        ));
+                    }
+                    Some(slot) => return slot.not_usable(),
+                    None => why.push("no volume answers".to_owned()),
                 }
-                why.push("no volume answers".to_owned());
             }
             _ if why.is_empty() => why.push("none of its newest generation is whole".to_owned()),
             _ => {}
@@ -238,33 +258,28 @@ impl Store {
 
     /// Copies a file of a volume to a temporary one, then verifies what arrived.
     fn fetch_file(&self, slot: &Slot, path: PathBuf) -> Result<Fetched, StoreError> {
-        let mut file = spool()?;
-        let mut target = file
-            .as_file()
-            .try_clone()
-            .at("open", file.path())
-            .map_err(StoreError::Volume)?;
+        let file = scratch()?;
+        let mut target = file.try_clone().at("open a copy of", &path)?;
+        let from = path.clone();
         let copied = slot.volume.run(Lane::Bulk, move |_, pulse| {
-            let mut source = dir::open(&path).at("open", &path)?;
+            let mut source = dir::open(&from).at("open", &from)?;
             let mut buffer = vec![0; 256 * 1024];
             loop {
-                let read = std::io::Read::read(&mut source, &mut buffer).at("read", &path)?;
+                let read = std::io::Read::read(&mut source, &mut buffer).at("read", &from)?;
                 let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
                     return Ok(());
                 };
-                target.write_all(chunk).at("write a copy of", &path)?;
+                target.write_all(chunk).at("write a copy of", &from)?;
                 pulse.beat();
             }
         });
         copied?;
-        file.flush().at("write", file.path())?;
-        let verification = verify(file.as_file(), &self.trusted()?, &mut |_| {
-            ControlFlow::Continue(())
-        })?;
+        let verification = verify(&file, &self.trusted()?, &mut |_| ControlFlow::Continue(()))?;
         Ok(Fetched {
             file,
             verification,
             volume: slot.label().to_owned(),
+            path,
         })
     }
 
@@ -350,31 +365,28 @@ fn problem(slot: &Slot, verification: &Verification) -> String {
 
 /// An empty temporary file on this machine.
 pub fn spool() -> Result<NamedTempFile, StoreError> {
-    NamedTempFile::new().map_err(|source| {
-        StoreError::Volume(VolumeError::Io {
-            action: "create a temporary file in",
-            path: std::env::temp_dir(),
-            source,
-        })
-    })
+    Ok(NamedTempFile::new().at("create a temporary file in", &std::env::temp_dir())?)
+}
+
+/// One without a name.
+pub(super) fn scratch() -> Result<File, StoreError> {
+    Ok(tempfile::tempfile().at("create a temporary file in", &std::env::temp_dir())?)
 }
 
 /// Writes verified bytes to a file of the user's, in one step. What is there and no regular file (a
 /// device, a pipe) is written to, never replaced.
-pub fn deliver(fetched: &Fetched, to: &std::path::Path) -> Result<(), StoreError> {
+pub fn deliver(fetched: &Fetched, to: &Path) -> Result<(), StoreError> {
     if fs::metadata(to).is_ok_and(|there| !there.is_file()) {
-        let mut source = fs::File::open(fetched.file.path()).at("open", fetched.file.path())?;
-        let mut target = fs::File::options().write(true).open(to).at("open", to)?;
-        std::io::copy(&mut source, &mut target).at("write", to)?;
+        let mut target = File::options().write(true).open(to).at("open", to)?;
+        fetched.copy_to(&mut target).at("write", to)?;
         return Ok(());
     }
     let parent = to
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(std::path::Path::new("."));
+        .unwrap_or(Path::new("."));
     let mut target = NamedTempFile::new_in(parent).at("create a file in", parent)?;
-    let mut source = fs::File::open(fetched.file.path()).at("open", fetched.file.path())?;
-    std::io::copy(&mut source, &mut target).at("write", to)?;
+    fetched.copy_to(&mut target).at("write", to)?;
     target.as_file().sync_all().at("sync", to)?;
     // A temporary file is private; what the user asked for has the usual mode.
     fs::set_permissions(

@@ -9,6 +9,7 @@ use super::{
     lease::Seat,
     placement::Homes,
     slot::{self, Look, Slot},
+    state::VolumeState,
     watermark::RaisedAt,
 };
 use crate::{
@@ -192,17 +193,76 @@ impl Store {
 
     /// Refuses when the layout was changed since the store was opened. Under `store.lock`, which a
     /// change of the layout holds exclusively, what it says stays true until the lock is given back.
-    pub(super) fn require_layout_of(&self, slot: &Slot) -> Result<(), StoreError> {
-        let found = slot.volume.run(Lane::Short, |dir, _| Identity::read(dir))?;
-        let number = found.map_or(u64::MAX, |found| found.layout.number);
-        if number <= self.newest_layout {
+    /// A volume that the change did not reach has the old one: one that has the new one tells.
+    pub(super) fn require_layout_of(&self, slots: &[&Slot]) -> Result<(), StoreError> {
+        let pending: Vec<_> = slots
+            .iter()
+            .map(|slot| slot.volume.start(Lane::Short, |dir, _| Identity::read(dir)))
+            .collect();
+        for (slot, pending) in slots.iter().zip(pending) {
+            // One that has gone since fails to be written, with the words for it.
+            let Ok(Some(found)) = pending.wait() else {
+                continue;
+            };
+            let number = found.layout.number;
+            if number > self.newest_layout {
+                return Err(StoreError::LayoutDiffers(format!(
+                    "{} has number {number} by now, this process began with {}",
+                    slot.label(),
+                    self.newest_layout
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many replicas of a partition can be counted on now, and how many it takes to know every
+    /// acknowledged write: together they overlap with any quorum of writers.
+    pub fn knowledge(&self, partition: usize) -> (usize, usize) {
+        let replicas = self.replicas(partition).count();
+        let counting = self
+            .replicas(partition)
+            .filter(|slot| slot.counts())
+            .count();
+        let needed = replicas + 1 - self.config.store.write_quorum.of(replicas);
+        (counting, needed)
+    }
+
+    /// Refuses unless most of the volumes answer: a change of the layout has to reach them, so that
+    /// nobody who sees only the others finds the old layout in force.
+    pub fn require_reach(&self) -> Result<(), StoreError> {
+        let reached = self.slots.iter().filter(|slot| slot.is_ours());
+        let reached = reached
+            .filter(|slot| slot.state != VolumeState::ReadOnly)
+            .count();
+        let all = self.slots.len();
+        if reached * 2 > all {
             return Ok(());
         }
-        Err(StoreError::LayoutDiffers(format!(
-            "{} has number {number} by now, this process began with {}",
-            slot.label(),
-            self.newest_layout
+        Err(StoreError::OutOfReach(format!(
+            "{reached} of {all} volumes can be written, and a change of the layout has to reach most \
+             of them"
         )))
+    }
+
+    /// Refuses unless of every partition enough replicas answer to know every acknowledged write.
+    pub fn require_knowledge(&self) -> Result<(), StoreError> {
+        for (index, partition) in self.partitions().iter().enumerate() {
+            let (counting, needed) = self.knowledge(index);
+            if counting < needed {
+                let away = self.replicas(index).filter(|slot| !slot.counts());
+                let away: Vec<String> = away
+                    .map(|slot| format!("{}: {}", slot.label(), slot.state.word()))
+                    .collect();
+                return Err(StoreError::OutOfReach(format!(
+                    "{counting} replicas of partition {} count, and {needed} are needed to know all \
+                     that it holds ({})",
+                    partition.name,
+                    away.join("; ")
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses when the layout in force is not that of the configuration: then placement itself is

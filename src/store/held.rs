@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{error::StoreError, grid::Store};
-use crate::volume::{ArtifactName, At, Dir, Lane, VolumeError, dir::OWN, holders, lock};
+use crate::volume::{ArtifactName, At, Dir, Lane, VolumeError, dir, dir::OWN, holders, lock};
 
 /// What a lock is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,17 +115,18 @@ fn list(
             continue;
         }
         let path = entry.path();
-        let line = match fs::read(&path) {
-            Ok(line) => line,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error).at("read", &path),
-        };
         // The lease's lock holds an epoch's number, never a name.
         let line = match name.as_bytes() {
-            b"lease.lock" => "",
-            _ => str::from_utf8(&line).map_or("", str::trim),
+            b"lease.lock" => String::new(),
+            _ => match dir::open(&path) {
+                Ok(mut file) => lock::line_in(&mut file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                // No file at all says nothing.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => String::new(),
+                Err(error) => return Err(error).at("read", &path),
+            },
         };
-        if let Some(holder) = lock::name_from(line, &pids) {
+        if let Some(holder) = lock::name_from(&line, &pids) {
             tell(name.as_bytes(), holder, !pids.is_empty());
         }
     }

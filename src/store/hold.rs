@@ -2,19 +2,21 @@
 //!
 //! Lock order: lease → `job.lock` → `store.lock` → labels in order → name. Single changes hold
 //! `store.lock` shared on their home's volumes; what changes the whole store holds it exclusive.
+//! However many locks are taken, all of them are waited for within one timeout.
 
 use std::{
     os::{fd::AsRawFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
-    time::Duration,
+    time::Instant,
 };
 
 use super::{error::StoreError, grid::Store, slot::Slot};
-use crate::volume::{ArtifactName, At, Lock, LockMode, dir::OWN};
+use crate::volume::{ArtifactName, At, Lock, LockMode, dir::OWN, holders};
 
 /// `$MAIFDECK_LOCK_FDS`, set by `maifdeck lock` for what it runs: for each lock
-/// `<name in hex>:<x or s>:<pid>:<fd>,<fd>…` (exclusive or shared), a `;` between two. The pid is
-/// that of the `lock` process: programs in between may close the descriptors (Python does).
+/// `<name in hex>:<pid>:<fd>,<fd>…`, a `;` between two. The pid is that of the `lock` process:
+/// programs in between may close the descriptors (Python does). It is a hint where to look, no
+/// proof: that the lock is held, and how, only the kernel says.
 pub const INHERITED: &str = "MAIFDECK_LOCK_FDS";
 
 /// Held locks; dropping gives them back.
@@ -33,9 +35,37 @@ impl Held {
         what: &str,
     ) -> Result<(), StoreError> {
         let file = Path::new(OWN).join(file);
+        let until = Instant::now() + store.config().store.lock_timeout;
         for slot in slots {
-            let timeout = store.config().store.lock_timeout;
-            self.locks.extend(take(slot, &file, mode, timeout, what)?);
+            self.locks.push(take(slot, &file, mode, until, what)?);
+        }
+        Ok(())
+    }
+
+    /// `store.lock` shared on each slot.
+    fn share_store_of(&mut self, slots: &[&Slot], until: Instant) -> Result<(), StoreError> {
+        let file = Path::new(OWN).join("store.lock");
+        for slot in slots {
+            let lock = take(slot, &file, LockMode::Shared, until, "the store")?;
+            self.locks.push(lock);
+        }
+        Ok(())
+    }
+
+    /// The artifact's lock on each slot, where no process around us holds it for us.
+    fn take_name(
+        &mut self,
+        slots: &[&Slot],
+        name: &ArtifactName,
+        mode: LockMode,
+        until: Instant,
+    ) -> Result<(), StoreError> {
+        let what = format!("artifact {name}");
+        for slot in slots {
+            let file = PathBuf::from(name.lock_file_name());
+            if !is_held_around_us(slot, name, &file, mode)? {
+                self.locks.push(take(slot, &file, mode, until, &what)?);
+            }
         }
         Ok(())
     }
@@ -53,18 +83,14 @@ impl Held {
 
     /// Lets a child process inherit the artifact's locks and names their descriptors for it,
     /// after those that this process inherited itself.
-    pub fn inheritable(&self, name: &ArtifactName, mode: LockMode) -> std::io::Result<String> {
+    pub fn inheritable(&self, name: &ArtifactName) -> std::io::Result<String> {
         let mut descriptors = Vec::new();
         for lock in self.locks.iter().filter(|lock| is_name_lock(lock.path())) {
             rustix::io::fcntl_setfd(lock.file(), rustix::io::FdFlags::empty())?;
             descriptors.push(lock.file().as_raw_fd().to_string());
         }
-        let mode = match mode {
-            LockMode::Exclusive => "x",
-            LockMode::Shared => "s",
-        };
         let ours = format!(
-            "{}:{mode}:{}:{}",
+            "{}:{}:{}",
             hex::encode(name.as_bytes()),
             std::process::id(),
             descriptors.join(",")
@@ -88,25 +114,11 @@ pub fn hold_name(
     mode: LockMode,
 ) -> Result<Held, StoreError> {
     let mut held = Held::default();
-    let timeout = store.config().store.lock_timeout;
-    for slot in slots.iter().filter(|_| !store.is_in_bulk()) {
-        let file = Path::new(OWN).join("store.lock");
-        held.locks
-            .extend(take(slot, &file, LockMode::Shared, timeout, "the store")?);
+    let until = Instant::now() + store.config().store.lock_timeout;
+    if !store.is_in_bulk() {
+        held.share_store_of(slots, until)?;
     }
-    for slot in slots {
-        let file = PathBuf::from(name.lock_file_name());
-        if is_held_around_us(slot, name, &file, mode)? {
-            continue;
-        }
-        held.locks.extend(take(
-            slot,
-            &file,
-            mode,
-            timeout,
-            &format!("artifact {name}"),
-        )?);
-    }
+    held.take_name(slots, name, mode, until)?;
     Ok(held)
 }
 
@@ -116,21 +128,11 @@ pub fn hold_for_child(
     slots: &[&Slot],
     name: &ArtifactName,
     mode: LockMode,
-    timeout: Duration,
+    until: Instant,
 ) -> Result<Held, StoreError> {
     let mut held = Held::default();
-    for slot in slots {
-        let file = Path::new(OWN).join("store.lock");
-        held.locks
-            .extend(take(slot, &file, LockMode::Shared, timeout, "the store")?);
-    }
-    let what = format!("artifact {name}");
-    for slot in slots {
-        let file = PathBuf::from(name.lock_file_name());
-        if !is_held_around_us(slot, name, &file, mode)? {
-            held.locks.extend(take(slot, &file, mode, timeout, &what)?);
-        }
-    }
+    held.share_store_of(slots, until)?;
+    held.take_name(slots, name, mode, until)?;
     Ok(held)
 }
 
@@ -153,16 +155,16 @@ fn take(
     slot: &Slot,
     file: &Path,
     mode: LockMode,
-    timeout: Duration,
+    until: Instant,
     what: &str,
-) -> Result<Option<Lock>, StoreError> {
-    match slot.volume.lock(file, mode, timeout)? {
-        Ok(lock) => Ok(Some(lock)),
-        Err(holder) => Err(StoreError::Locked {
+) -> Result<Lock, StoreError> {
+    let left = until.saturating_duration_since(Instant::now());
+    slot.volume
+        .lock(file, mode, left)?
+        .map_err(|holder| StoreError::Locked {
             what: format!("{what} ({})", slot.volume.path().join(file).display()),
             holder,
-        }),
-    }
+        })
 }
 
 /// Whether the lock need not be taken, since a process around us holds it for us.
@@ -185,32 +187,29 @@ fn is_held_around_us(
     }
 }
 
-/// How a process around us holds this lock file for us: the variable names the artifact, and one
-/// of its descriptors is really open on that file, here or in that process.
+/// How a process around us holds this lock file for us: the variable names the artifact, and
+/// through one of its descriptors, here or in that process, the kernel says that it is locked.
 fn inherited(name: &ArtifactName, path: &Path) -> Option<LockMode> {
     let value = std::env::var(INHERITED).ok()?;
     let expected = std::fs::metadata(path).ok()?;
-    let is_this = |process: &str, descriptor: u32| {
-        std::fs::metadata(format!("/proc/{process}/fd/{descriptor}"))
-            .is_ok_and(|m| (m.dev(), m.ino()) == (expected.dev(), expected.ino()))
+    let through = |process: &str, descriptor: u32| {
+        let open = std::fs::metadata(format!("/proc/{process}/fd/{descriptor}")).ok()?;
+        ((open.dev(), open.ino()) == (expected.dev(), expected.ino()))
+            .then(|| holders::through(process, descriptor))
+            .flatten()
     };
     value.split(';').find_map(|entry| {
         let mut parts = entry.split(':');
-        let owner = parts.next()?;
-        let mode = match parts.next()? {
-            "x" => LockMode::Exclusive,
-            "s" => LockMode::Shared,
-            _ => return None,
-        };
-        let holder: u32 = parts.next()?.parse().ok()?;
-        let held = owner == hex::encode(name.as_bytes())
-            && parts
-                .next()?
-                .split(',')
-                .filter_map(|descriptor| descriptor.parse().ok())
-                .any(|descriptor| {
-                    is_this("self", descriptor) || is_this(&holder.to_string(), descriptor)
-                });
-        held.then_some(mode)
+        if parts.next()? != hex::encode(name.as_bytes()) {
+            return None;
+        }
+        let holder = parts.next()?.parse::<u32>().ok()?.to_string();
+        let mut descriptors = parts
+            .next()?
+            .split(',')
+            .filter_map(|text| text.parse().ok());
+        descriptors.find_map(|descriptor| {
+            through("self", descriptor).or_else(|| through(&holder, descriptor))
+        })
     })
 }

@@ -5,10 +5,12 @@
 //! no record describes were *written outside*: over the newest generation they are its successor;
 //! else bytes that a history holds are behind, and all others are divergent.
 
-use super::state::{ArtifactState, CopyState, NewestIntact, Reason, Reference, VolumeIndex};
+use super::state::{
+    ArtifactState, Behind, CopyState, NewestIntact, Reason, Reference, VolumeIndex,
+};
 use crate::{
     maif::Digest,
-    volume::{Fingerprint, Record},
+    volume::{Fingerprint, Record, VersionId},
 };
 
 /// What looking at the bytes said, at the level that was asked for.
@@ -47,8 +49,8 @@ pub struct Facts {
     pub counts: bool,
     /// The newest removal in its history.
     pub removal: Option<Record>,
-    /// Fingerprints of its history; only needed when copies disagree.
-    pub history: Vec<Fingerprint>,
+    /// What its history holds, newest first; only needed when copies disagree.
+    pub history: Vec<(VersionId, Fingerprint)>,
 }
 
 /// The verdict on one artifact.
@@ -59,7 +61,7 @@ pub struct Judgement {
     pub vanished: bool,
     pub unsupported: bool,
     pub reference: Option<Reference>,
-    /// An older intact copy, when the newest generation has none.
+    /// An older intact copy, when the newest generation has none in reach.
     pub newest_intact: Option<NewestIntact>,
     /// One a fact, in the same order.
     pub copies: Vec<CopyState>,
@@ -223,7 +225,7 @@ fn elect<'a>(
             return on_quorum(&recorded, quorum)
                 .unwrap_or_else(|| Winner::Contested(indices(&recorded)));
         }
-        return Winner::Copy(*first, reason_for(first, electors));
+        return Winner::Copy(*first, reason_for(first, electors, facts));
     }
     if removal == Some(top) {
         Winner::Removal
@@ -238,7 +240,7 @@ fn elect_unrecorded<'a>(intact: &[Candidate<'a>], facts: &[Facts]) -> Winner<'a>
         return Winner::NoIntact;
     };
     if intact.iter().all(|c| c.same_bytes(first)) {
-        return Winner::Copy(*first, reason_for(first, intact));
+        return Winner::Copy(*first, reason_for(first, intact, facts));
     }
     let ahead: Vec<Candidate<'a>> = intact
         .iter()
@@ -277,20 +279,37 @@ fn indices(candidates: &[Candidate<'_>]) -> Vec<usize> {
 }
 
 fn in_a_history(facts: &[Facts], file: &FileFacts) -> bool {
-    facts.iter().any(|f| f.history.contains(&file.fingerprint))
+    facts.iter().any(|f| archived(f, file).is_some())
 }
 
-fn reason_for(winner: &Candidate<'_>, electors: &[Candidate<'_>]) -> Reason {
+/// Under which id a volume's history keeps these bytes.
+fn archived(facts: &Facts, file: &FileFacts) -> Option<VersionId> {
+    let mut history = facts.history.iter();
+    history
+        .find(|(_, print)| *print == file.fingerprint)
+        .map(|(id, _)| *id)
+}
+
+fn reason_for(winner: &Candidate<'_>, electors: &[Candidate<'_>], facts: &[Facts]) -> Reason {
     let damaged: Vec<VolumeIndex> = electors
         .iter()
         .filter(|c| !c.intact && c.standing.generation() == winner.standing.generation())
         .map(|c| c.facts.volume)
         .collect();
-    let behind: Vec<(VolumeIndex, u64)> = electors
+    let keeps = |file: &FileFacts| {
+        let own = std::iter::once(winner.facts);
+        own.chain(facts)
+            .find_map(|facts| Some((facts.volume, archived(facts, file)?)))
+    };
+    let behind: Vec<Behind> = electors
         .iter()
         .filter(|c| c.standing.generation() < winner.standing.generation())
         .filter(|c| !c.same_bytes(winner))
-        .map(|c| (c.facts.volume, c.standing.generation()))
+        .map(|c| Behind {
+            volume: c.facts.volume,
+            generation: c.standing.generation(),
+            archived: keeps(&c.file),
+        })
         .collect();
     if !behind.is_empty() {
         Reason::Newest {
@@ -389,7 +408,10 @@ fn conclude(
         }
     }
     let has = |state| copies.contains(&state);
-    let state = if matches!(winner, Winner::NoIntact) {
+    let state = if matches!(winner, Winner::NoIntact) && has(CopyState::Unreachable) {
+        // A replica that cannot be seen may hold it: nothing is lost yet.
+        ArtifactState::Unreachable
+    } else if matches!(winner, Winner::NoIntact) {
         ArtifactState::Lost
     } else if !contested.is_empty() {
         ArtifactState::Divergent
@@ -400,7 +422,7 @@ fn conclude(
     } else {
         ArtifactState::Ok
     };
-    let newest_intact = (state == ArtifactState::Lost)
+    let newest_intact = matches!(winner, Winner::NoIntact)
         .then(|| {
             candidates
                 .iter()

@@ -159,7 +159,8 @@ fn unrecorded_copies_are_ordered_by_the_histories_only() {
     let mut divided = facts(&[file(1, None), file(2, None), file(1, None)]);
     // Two equal old copies do not outvote the one new copy.
     assert_eq!(states(&divided).0, ArtifactState::Divergent);
-    divided[1].history.push(print(1));
+    let id = "20260311_180000.000".parse().unwrap();
+    divided[1].history.push((id, print(1)));
     assert_eq!(
         states(&divided),
         (
@@ -202,6 +203,38 @@ fn an_old_copy_is_never_served_for_a_lost_new_one() {
             volume: VolumeIndex(0)
         })
     );
+}
+
+/// The newest generation is damaged where it can be seen; who cannot be seen may hold it whole.
+#[test]
+fn nothing_is_lost_while_a_replica_cannot_be_seen() {
+    let seen = [copy(2, 1), damaged(copy(3, 2)), Seen::Unreachable];
+    let judgement = judge(&facts(&seen), 2);
+    assert_eq!(judgement.state, ArtifactState::Unreachable);
+    assert_eq!(judgement.reference, None);
+    let older = NewestIntact::Copy {
+        volume: VolumeIndex(0),
+    };
+    assert_eq!(judgement.newest_intact, Some(older));
+}
+
+#[test]
+fn who_is_behind_is_told_with_where_its_bytes_are_kept() {
+    let mut behind = facts(&[copy(6, 1), copy(7, 2), copy(7, 2)]);
+    let id = "20260311_180000.000".parse().unwrap();
+    behind[2].history.push((id, print(1)));
+    let told = |facts: &[Facts]| match judge(facts, 2).reference.unwrap().reason {
+        Reason::Newest { behind, .. } => behind[0],
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        (told(&behind).volume, told(&behind).generation),
+        (VolumeIndex(0), 6)
+    );
+    assert_eq!(told(&behind).archived, Some((VolumeIndex(2), id)));
+    // The reference's own history comes first.
+    behind[1].history.push((id, print(1)));
+    assert_eq!(told(&behind).archived, Some((VolumeIndex(1), id)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod batch;
 pub mod cache;
+pub mod candidate;
 mod change;
 pub mod commit;
 pub mod config;
@@ -21,6 +22,7 @@ pub mod peek;
 pub mod placement;
 pub mod prepare;
 pub mod relocate;
+mod removal;
 pub mod retention;
 pub mod setup;
 pub mod slot;

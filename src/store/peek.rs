@@ -195,7 +195,7 @@ pub fn add_histories(facts: &mut [Facts], slots: &[&Slot], name: &ArtifactName) 
                     if file.kind == VersionKind::Copy
                         && let Ok(print) = dir.look_at_version(&name, file.id)
                     {
-                        prints.push(print);
+                        prints.push((file.id, print));
                     }
                     pulse.beat();
                 }

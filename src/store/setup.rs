@@ -10,10 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, StoreError, layout, slot};
+use super::{Config, StoreError, layout, lease::LeaseError, slot};
 use crate::{
     clock::SharedClock,
-    volume::{At, Identity, Lane, Membership, Watermark, dir, identity},
+    volume::{At, Identity, Lane, Membership, Watermark, dir, identity, mount},
 };
 
 /// What a new store shall be.
@@ -81,6 +81,9 @@ pub fn make(file: &Path, text: &str, clock: &SharedClock) -> Result<Made, StoreE
     }
     let base = file.parent().unwrap_or(Path::new("/"));
     let config = Config::parse(text, &file, base)?;
+    if config.leader.enabled {
+        require_trust(&config)?;
+    }
     let store = mark_all(&config, clock)?;
     fs::create_dir_all(base).at("create", base)?;
     let staged = {
@@ -107,6 +110,24 @@ pub fn make(file: &Path, text: &str, clock: &SharedClock) -> Result<Made, StoreE
         config,
         store,
     })
+}
+
+/// Refuses leases where the control volume will be on a file system whose locks bind one host.
+fn require_trust(config: &Config) -> Result<(), StoreError> {
+    let mut volumes = slot::volumes(config).into_iter();
+    let Some((_, control)) = volumes.find(|(_, v)| **v.label() == *config.store.control) else {
+        return Ok(());
+    };
+    let path = control.path();
+    let there = path.ancestors().find(|above| above.exists());
+    match there.and_then(mount::of).and_then(|mount| mount.distrust()) {
+        None => Ok(()),
+        Some(reason) => Err(LeaseError::Untrusted {
+            path: path.display().to_string(),
+            reason,
+        }
+        .into()),
+    }
 }
 
 /// What a directory is that shall become a volume, or the place of some.

@@ -26,6 +26,8 @@ pub struct Slot {
     /// Why it is not `Ok`.
     pub reason: Option<String>,
     pub identity: Option<Identity>,
+    /// Device and inode of its directory, when it answered.
+    pub place: Option<Place>,
     ours: bool,
 }
 
@@ -117,6 +119,7 @@ impl Look {
             .into_iter()
             .zip(found)
             .map(|((partition, volume), found)| {
+                let place = found.as_ref().ok().map(|marks| marks.place);
                 let (state, reason, identity) = match found {
                     Err(error) => (VolumeState::Unreachable, Some(unreachable(&error)), None),
                     Ok(marks) => {
@@ -152,6 +155,7 @@ impl Look {
                     state,
                     reason,
                     identity,
+                    place,
                     ours,
                 }
             })
@@ -181,7 +185,7 @@ pub(super) fn volumes(config: &Config) -> Vec<(usize, Arc<Volume>)> {
 }
 
 /// Device and inode: two paths with the same are one directory.
-type Place = (u64, u64);
+pub type Place = (u64, u64);
 
 /// What opening learns of one volume.
 #[derive(Debug)]

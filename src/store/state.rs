@@ -113,6 +113,15 @@ impl VolumeState {
 #[serde(transparent)]
 pub struct VolumeIndex(pub u16);
 
+/// A copy of an older generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Behind {
+    pub volume: VolumeIndex,
+    pub generation: u64,
+    /// Whose history keeps the same bytes, and under which id: the reference's own, if it does.
+    pub archived: Option<(VolumeIndex, VersionId)>,
+}
+
 /// Why a copy is the reference. The words are made in `report`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -123,7 +132,7 @@ pub enum Reason {
     /// Its generation is the newest; `behind` holds the copies with older ones.
     Newest {
         generation: u64,
-        behind: Vec<(VolumeIndex, u64)>,
+        behind: Vec<Behind>,
     },
     /// Same generation, but these bytes are on a quorum.
     Quorum { copies: u16 },
@@ -144,7 +153,7 @@ pub struct Reference {
     pub reason: Reason,
 }
 
-/// Where the newest intact bytes of a lost artifact are.
+/// Where the newest intact bytes are of an artifact whose newest generation has none in reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NewestIntact {
     /// An older copy on a volume.

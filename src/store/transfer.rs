@@ -197,8 +197,12 @@ fn replace(
 /// Reads back what was made.
 fn conclude(making: &Making<'_>) -> Result<(), StoreError> {
     let transfer = &making.transfer;
-    let Becomes::Current(sha256) = transfer.becomes else {
-        return Ok(());
+    let sha256 = match transfer.becomes {
+        Becomes::Current(sha256) => sha256,
+        Becomes::Mended(file, sha256) | Becomes::History(file, Some(sha256)) => {
+            return read_back_version(transfer.target, transfer.name, file, sha256);
+        }
+        Becomes::History(_, None) => return Ok(()),
     };
     if let Some(staged) = making.staged.clone().filter(|s| s.has_sidecar()) {
         let name = transfer.name.clone();
@@ -211,8 +215,27 @@ fn conclude(making: &Making<'_>) -> Result<(), StoreError> {
 /// Reads a copy back from its volume, every byte.
 pub fn read_back(slot: &Slot, name: &ArtifactName, sha256: Digest) -> Result<(), StoreError> {
     let name = name.clone();
+    read_back_from(slot, move |dir| dir.copy_path(&name), sha256)
+}
+
+fn read_back_version(
+    slot: &Slot,
+    name: &ArtifactName,
+    file: HistoryFile,
+    sha256: Digest,
+) -> Result<(), StoreError> {
+    let name = name.clone();
+    let path = move |dir: &Dir| dir.version_path(&name, file.id, file.kind);
+    read_back_from(slot, path, sha256)
+}
+
+fn read_back_from(
+    slot: &Slot,
+    path: impl FnOnce(&Dir) -> PathBuf + Send + 'static,
+    sha256: Digest,
+) -> Result<(), StoreError> {
     let (found, path) = slot.volume.run(Lane::Bulk, move |dir, pulse| {
-        let path = dir.copy_path(&name);
+        let path = path(dir);
         let file = dir::open(&path).at("open", &path)?;
         Ok((digest(&file, pulse).at("read back", &path)?, path))
     })?;
@@ -227,7 +250,7 @@ pub fn read_back(slot: &Slot, name: &ArtifactName, sha256: Digest) -> Result<(),
 }
 
 /// Of a file's bytes.
-pub(super) fn digest(mut file: &File, pulse: &Pulse) -> std::io::Result<Digest> {
+pub fn digest(mut file: &File, pulse: &Pulse) -> std::io::Result<Digest> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {

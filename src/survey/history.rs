@@ -13,7 +13,7 @@ use crate::{
     backup::{self, BackupId, Catalogue, Entry, RelPath},
     maif::{Verdict, Verification},
     progress::Task,
-    store::{Policy, Store, StoreError, retention},
+    store::{Policy, Store, StoreError, fetch::Fetched, retention},
     volume::{ArtifactName, Fingerprint, Lane, Level, VersionId, VersionKind},
 };
 
@@ -110,7 +110,7 @@ pub fn history_in(
         for state in states.iter_mut().filter(|s| s.looked.is_none()) {
             task.checkpoint()?;
             match state.place().map(|place| read(store, name, &place, task)) {
-                Some(Ok((_, verified))) => state.looked = Some(looked(&verified)),
+                Some(Ok(found)) => state.looked = Some(looked(&found.verification)),
                 Some(Err(error)) => problems.push(error.to_string()),
                 None => {}
             }
@@ -331,18 +331,15 @@ impl Earlier {
     }
 }
 
-/// Reads the bytes of a state to verify them; an open file with its verification.
+/// Reads and verifies the bytes of a state.
 pub fn read(
     store: &Store,
     name: &ArtifactName,
     place: &Place,
     task: &Task,
-) -> Result<(std::fs::File, Verification), StoreError> {
+) -> Result<Fetched, StoreError> {
     match place {
-        Place::Volume(id) => {
-            let fetched = store.fetch_version(name, *id)?;
-            Ok((fetched.file.into_file(), fetched.verification))
-        }
+        Place::Volume(id) => store.fetch_version(name, *id),
         Place::Backup(id, path) => {
             let Some(config) = &store.config().backup else {
                 return Err(StoreError::Usage(
@@ -354,26 +351,19 @@ pub fn read(
     }
 }
 
-/// Reads a state by its id, wherever it is: an open file, its verification, and where it was.
+/// Reads and verifies a state by its id, wherever it is.
 pub fn read_by_id(
     store: &Store,
     name: &ArtifactName,
     id: StateId,
     catalogue: Option<&Catalogue>,
     task: &Task,
-) -> Result<(std::fs::File, Verification, String), StoreError> {
+) -> Result<Fetched, StoreError> {
     if let StateId::Version(version) = id {
         match store.fetch_version(name, version) {
             // Perhaps a backup has it.
             Err(StoreError::NotFound { .. }) => {}
-            Err(error) => return Err(error),
-            Ok(fetched) => {
-                return Ok((
-                    fetched.file.into_file(),
-                    fetched.verification,
-                    fetched.volume,
-                ));
-            }
+            fetched => return fetched,
         }
     }
     let holdings = match &store.config().backup {
@@ -394,6 +384,5 @@ pub fn read_by_id(
             what: format!("{id} of {name}"),
         });
     };
-    let (file, found) = read(store, name, &Place::Backup(backup, path), task)?;
-    Ok((file, found, format!("backup {backup}")))
+    read(store, name, &Place::Backup(backup, path), task)
 }

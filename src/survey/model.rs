@@ -259,6 +259,7 @@ pub enum FindingKind {
     OtherFiles,
     LeaseBlocked,
     LeaseExpired,
+    LeaseUnknown,
 }
 
 /// Something that needs the operator, with its remedy.

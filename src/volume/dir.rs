@@ -7,7 +7,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
         Mutex,
@@ -374,6 +374,17 @@ pub fn open_known(path: &Path) -> io::Result<(File, fs::Metadata)> {
         ));
     }
     Ok((file, metadata))
+}
+
+/// Whether a crash cut the last line of a file of lines: what is appended then begins a new one, or
+/// both would be lost.
+pub fn is_cut(file: &File) -> io::Result<bool> {
+    let size = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if size > 0 {
+        file.read_exact_at(&mut last, size - 1)?;
+    }
+    Ok(last != [b'\n'])
 }
 
 /// Makes the entries of a directory durable.

@@ -245,19 +245,16 @@ impl Dir {
         Ok(())
     }
 
-    /// Writes the `.removed` file of a removal; it is the removal's commit.
-    pub fn write_removal(
+    /// Makes a staged `.removed` file visible, durably; it is the removal's commit.
+    pub fn publish_removal(
         &self,
+        staged: &std::path::Path,
         name: &ArtifactName,
-        id: VersionId,
-        record: &Record,
-        pulse: &Pulse,
+        file: HistoryFile,
     ) -> Result<(), VolumeError> {
-        let text = record.to_string();
-        let staged = self.stage(&mut text.as_bytes(), None, Durable::Now, pulse)?;
-        let kind = VersionKind::Removal;
-        self.publish_version(&staged.path, name, HistoryFile { id, kind })?;
-        fault::point("remove.marked").at("write", &staged.path)?;
+        fault::point("remove.before-mark").at("write", staged)?;
+        self.publish_version(staged, name, file)?;
+        fault::point("remove.marked").at("write", staged)?;
         self.sync_versions()
     }
 

@@ -5,6 +5,8 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path};
 
+use super::lock::LockMode;
+
 /// The processes that hold a flock on this file, shared or exclusive; none when it cannot be told.
 pub fn of(path: &Path) -> Vec<u32> {
     let (Ok(metadata), Ok(table)) = (fs::metadata(path), fs::read_to_string("/proc/locks")) else {
@@ -47,6 +49,15 @@ pub fn beside(directory: &Path) -> BTreeMap<u64, Vec<u32>> {
     held
 }
 
+/// How a file is locked through this descriptor of a process (`self`: ours); `None` when it is not.
+/// Descriptors that were inherited from one another share their lock.
+pub fn through(process: &str, descriptor: u32) -> Option<LockMode> {
+    let path = format!("/proc/{process}/fdinfo/{descriptor}");
+    let text = fs::read_to_string(path).ok()?;
+    let locks = text.lines().filter_map(|line| line.strip_prefix("lock:"));
+    locks.filter_map(entry).map(|entry| entry.mode).next()
+}
+
 /// The name of a program that runs here.
 pub fn program(pid: u32) -> Option<String> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
@@ -55,6 +66,7 @@ pub fn program(pid: u32) -> Option<String> {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
+    mode: LockMode,
     pid: u32,
     device: (u32, u32),
     inode: u64,
@@ -64,10 +76,15 @@ struct Entry {
 fn entry(line: &str) -> Option<Entry> {
     let mut words = line.split_ascii_whitespace().skip(1);
     (words.next()? == "FLOCK").then_some(())?;
-    let pid = words.nth(2)?.parse().ok()?;
+    let mode = match words.nth(1)? {
+        "READ" => LockMode::Shared,
+        _ => LockMode::Exclusive,
+    };
+    let pid = words.next()?.parse().ok()?;
     let mut place = words.next()?.split(':');
     let mut part = || u32::from_str_radix(place.next()?, 16).ok();
     Some(Entry {
+        mode,
         pid,
         device: (part()?, part()?),
         inode: place.next()?.parse().ok()?,
@@ -94,6 +111,7 @@ mod tests {
         assert_eq!(
             entry("1: FLOCK  ADVISORY  WRITE 13678 fe:00:10010702 0 EOF"),
             Some(Entry {
+                mode: LockMode::Exclusive,
                 pid: 13678,
                 device: (0xfe, 0),
                 inode: 10_010_702
@@ -115,7 +133,15 @@ mod tests {
     fn a_lock_of_ours_is_found() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(of(file.path()), Vec::<u32>::new());
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(file.as_file());
+        let descriptor = u32::try_from(descriptor).unwrap();
+        assert_eq!(through("self", descriptor), None);
         fs2::FileExt::lock_shared(file.as_file()).unwrap();
         assert_eq!(of(file.path()), [std::process::id()]);
+        assert_eq!(through("self", descriptor), Some(LockMode::Shared));
+        // Another descriptor on the same file holds nothing.
+        let other = fs::File::open(file.path()).unwrap();
+        let other = std::os::fd::AsRawFd::as_raw_fd(&other);
+        assert_eq!(through("self", u32::try_from(other).unwrap()), None);
     }
 }

@@ -82,13 +82,22 @@ pub fn try_lock(path: &Path, mode: LockMode) -> Result<Result<Lock, String>, Vol
             }))
         }
         Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
-            let mut line = String::new();
-            let _ = file.take(300).read_to_string(&mut line);
-            Ok(Err(name_holder(line.trim(), path)))
+            Ok(Err(name_holder(&line_in(&mut file), path)))
         }
         Err(error) => Err(error).at("lock", path),
     }
 }
+
+/// What a lock file says, whatever somebody made of it: no more than a line of ours can be long.
+pub fn line_in(file: &mut File) -> String {
+    let mut line = Vec::new();
+    // What cannot be read says nothing.
+    let _ = file.take(LONGEST).read_to_end(&mut line);
+    String::from_utf8(line).map_or_else(|_| String::new(), |line| line.trim().to_owned())
+}
+
+/// A line of ours is shorter.
+const LONGEST: u64 = 1024;
 
 /// Polls until `deadline`; between two tries it sleeps 2 ms, then ever longer up to 50 ms.
 pub fn poll<T, E>(
@@ -116,7 +125,9 @@ fn name_holder(line: &str, path: &Path) -> String {
 /// Who holds a lock, from the line in its file and the processes of this machine that hold it;
 /// `None` when neither names anybody.
 pub fn name_from(line: &str, here: &[u32]) -> Option<String> {
-    let signed = !line.is_empty() && !line.chars().any(char::is_control);
+    // Our own lines are escaped already; of others only what hides nothing is shown.
+    let hides = |c: char| c != ' ' && super::name::invisible(c);
+    let signed = !line.is_empty() && !line.chars().any(hides);
     if let Some(pid) = here.first() {
         let own = format!("{} pid {pid} ", host());
         if signed && line.starts_with(&own) {

@@ -4,7 +4,12 @@
 //! and whether an NFS mount keeps its locks to itself. Both decide whether locks taken there bind
 //! other hosts.
 
-use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt, path::Path};
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
 
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +25,14 @@ pub struct Mount {
 /// The mount that holds `path`; `None` when the system does not tell.
 pub fn of(path: &Path) -> Option<Mount> {
     let path = path.canonicalize().ok()?;
-    find(&fs::read_to_string("/proc/self/mountinfo").ok()?, &path)
+    find(&fs::read_to_string(table()).ok()?, &path)
+}
+
+/// The kernel's table. A development build takes another one from `$MAIFDECK_MOUNTS`, so that tests
+/// can stand on file systems that are not at hand.
+fn table() -> PathBuf {
+    let given = std::env::var_os("MAIFDECK_MOUNTS").filter(|_| cfg!(debug_assertions));
+    given.map_or_else(|| "/proc/self/mountinfo".into(), PathBuf::from)
 }
 
 /// The longest mount point above the path wins; of equal ones the last, which covers the others.
@@ -99,17 +111,27 @@ impl Mount {
                 )
             });
         }
-        if self.kind == "fuse" {
-            return Some("a FUSE file system of unknown kind may keep locks to one mount".into());
-        }
-        if self.kind.starts_with("nfs") {
-            let local = ["nolock", "local_lock=all", "local_lock=flock"];
-            let found = self.options.split(',').find(|o| local.contains(o))?;
-            return Some(format!(
-                "this NFS mount has the option {found}, so its locks bind this host only"
-            ));
-        }
-        None
+        let local: &[&str] = match &*self.kind {
+            "fuse" => {
+                return Some(
+                    "a FUSE file system of unknown kind may keep locks to one mount".into(),
+                );
+            }
+            // Their servers are not asked, or answer without looking.
+            "9p" | "virtiofs" | "vboxsf" => {
+                return Some(format!("{} keeps locks to one machine", self.kind));
+            }
+            kind if kind.starts_with("nfs") => &["nolock", "local_lock=all", "local_lock=flock"],
+            "cifs" | "smb3" => &["nobrl", "nolock"],
+            "lustre" => &["localflock"],
+            "gfs2" | "ocfs2" => &["localflocks"],
+            _ => &[],
+        };
+        let found = self.options.split(',').find(|o| local.contains(o))?;
+        Some(format!(
+            "this {} mount has the option {found}, so its locks bind this host only",
+            self.kind
+        ))
     }
 }
 
@@ -123,6 +145,10 @@ mod tests {
 31 22 0:41 / /mnt/with\\040space rw - nfs4 server:/x rw,vers=4.2,local_lock=none
 32 22 0:42 / /mnt/old rw - nfs server:/y rw,vers=3,nolock,local_lock=all
 33 22 0:43 / /mnt/gluster rw - fuse.glusterfs server:/z rw
+34 22 0:44 / /mnt/smb rw - cifs //server/a rw,vers=3.1.1
+35 22 0:45 / /mnt/smb-local rw - cifs //server/b rw,vers=3.1.1,nobrl
+36 22 0:46 / /mnt/guest rw - virtiofs share rw
+37 22 0:47 / /mnt/cluster rw - ocfs2 /dev/vdb rw,localflocks
 ";
 
     fn distrust(path: &str) -> Option<String> {
@@ -149,5 +175,9 @@ mod tests {
         assert_eq!(distrust("/mnt/gluster"), None);
         assert!(distrust("/mnt/s3").unwrap().contains("fuse.s3fs"));
         assert!(distrust("/mnt/old").unwrap().contains("nolock"));
+        assert_eq!(distrust("/mnt/smb"), None);
+        assert!(distrust("/mnt/smb-local").unwrap().contains("nobrl"));
+        assert!(distrust("/mnt/guest").unwrap().contains("virtiofs"));
+        assert!(distrust("/mnt/cluster").unwrap().contains("localflocks"));
     }
 }

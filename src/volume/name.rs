@@ -192,7 +192,7 @@ pub fn escape(bytes: &[u8]) -> String {
 }
 
 /// Characters that a terminal does not draw, or that change how their neighbours are drawn.
-fn invisible(c: char) -> bool {
+pub(super) fn invisible(c: char) -> bool {
     c.is_control()
         || c.is_whitespace()
         || matches!(c,

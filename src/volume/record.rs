@@ -88,6 +88,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// The one that an open file carries with it.
+    pub fn of(file: &fs::File) -> Option<Self> {
+        attribute(file)
+    }
+
     /// Whether it is about these bytes.
     pub fn describes(&self, fingerprint: &Fingerprint) -> bool {
         self.fingerprint == *fingerprint

@@ -150,7 +150,8 @@ impl Grounds {
     /// The current text of an artifact, from a copy that verified.
     pub fn text(&self, artifact: &str) -> String {
         let fetched = self.store.reopened().fetch(&name(artifact)).unwrap();
-        let bytes = std::fs::read(fetched.file.path()).unwrap();
+        let mut bytes = Vec::new();
+        fetched.copy_to(&mut bytes).unwrap();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 

@@ -106,7 +106,7 @@ fn a_version_is_compared_with_the_current_copy_and_with_the_one_before() {
     };
     let text = console.text();
     assert!(text.contains("+Nobody was hurt."), "{text}");
-    assert!(text.contains("c against the one before"), "{text}");
+    assert!(text.contains("c with before"), "{text}");
     // The other one from inside the dialog.
     console.press("c");
     let against_older = Compared::States {

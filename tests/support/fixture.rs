@@ -27,9 +27,9 @@ use maifdeck::{
         lease::{Epoch, Holder, LeaseState, LeaseView, Purpose},
     },
     survey::{
-        ArtifactState, ArtifactView, CopyState, CopyView, Finding, FindingKind, NewestIntact,
-        PartitionView, Prints, Reason, Reference, Severity, Space, Stamp, StateId, Survey,
-        VersionView, VolumeIndex, VolumeState, VolumeView, scrub::Cursor,
+        ArtifactState, ArtifactView, Behind, CopyState, CopyView, Finding, FindingKind,
+        NewestIntact, PartitionView, Prints, Reason, Reference, Severity, Space, Stamp, StateId,
+        Survey, VersionView, VolumeIndex, VolumeState, VolumeView, scrub::Cursor,
     },
     volume::{ArtifactName, Level, VersionId, VersionKind},
 };
@@ -587,7 +587,11 @@ fn damage(survey: &mut Survey) {
             generation: Some(7),
             reason: Reason::Newest {
                 generation: 7,
-                behind: vec![(behind, 6)],
+                behind: vec![Behind {
+                    volume: behind,
+                    generation: 6,
+                    archived: None,
+                }],
             },
         }));
     });
@@ -1238,11 +1242,13 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                 StateId::Backup(id) => Source::Backup {
                     id: *id,
                     path: RelPath::parse(b"p1/x.maif").unwrap(),
+                    sha256: None,
                 },
             },
             size: 812_000,
             check: digest(4),
             expect: Vec::new(),
+            was: Expected::Anything,
         }],
         Intent::BackupRestore { backup, .. } => {
             summary.removes = 1;
@@ -1256,14 +1262,17 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
                     source: Source::Backup {
                         id: *backup,
                         path: RelPath::parse(b"p1/x.maif").unwrap(),
+                        sha256: None,
                     },
                     size: 700_000,
                     check: digest(5),
                     expect: Vec::new(),
+                    was: Expected::Anything,
                 })
                 .chain([Step::Remove {
                     name: name("weather-model-a"),
                     expect: Vec::new(),
+                    was: Expected::Anything,
                 }])
                 .collect()
         }
@@ -1272,6 +1281,7 @@ fn plan(survey: &Survey, intent: Intent) -> Plan {
             .map(|name| Step::Remove {
                 name: name.clone(),
                 expect: Vec::new(),
+                was: Expected::Anything,
             })
             .collect(),
         Intent::Undo { .. }

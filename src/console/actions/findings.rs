@@ -1,12 +1,12 @@
 //! From a finding to the pane that shows its subject and to the key that leads to its remedy.
 
-use super::{listing::select, movement::go};
+use super::{Refusal, listing::select, movement::go};
 use crate::{
     console::{
         app::App,
         keymap::{Action, Pane},
     },
-    survey::FindingKind,
+    survey::{ArtifactView, Finding, FindingKind},
     volume::ArtifactName,
 };
 
@@ -49,7 +49,8 @@ pub const fn finding_pane(kind: FindingKind) -> Pane {
         | FindingKind::VolumeReadonly
         | FindingKind::NoQuorum
         | FindingKind::LeaseBlocked
-        | FindingKind::LeaseExpired => Pane::Cluster,
+        | FindingKind::LeaseExpired
+        | FindingKind::LeaseUnknown => Pane::Cluster,
         FindingKind::BackupNone
         | FindingKind::BackupOld
         | FindingKind::BackupUnverified
@@ -60,8 +61,40 @@ pub const fn finding_pane(kind: FindingKind) -> Pane {
     }
 }
 
+/// The artifact that a finding is about, when it is about one.
+fn artifact<'a>(app: &'a App, finding: &Finding) -> Option<&'a ArtifactView> {
+    let survey = app.survey()?;
+    let at = survey.find(&ArtifactName::existing(finding.subject.as_bytes())?)?;
+    survey.artifacts.get(at)
+}
+
+/// From a finding in Overview to its artifact in Replicas, so that what follows is about that one.
+pub(super) fn to_artifact(app: &mut App) -> Result<(), Refusal> {
+    if app.pane == Pane::Overview {
+        let finding = app.selected_finding().ok_or("there is no finding")?;
+        if finding_pane(finding.kind) != Pane::Replicas || artifact(app, finding).is_none() {
+            return Err("the finding is not about an artifact".to_owned());
+        }
+        follow(app);
+    }
+    Ok(())
+}
+
 /// The action whose key leads to a finding's remedy.
-pub const fn finding_action(kind: FindingKind) -> Action {
+pub fn remedy(app: &App, finding: &Finding) -> Action {
+    let named = || artifact(app, finding);
+    match finding.kind {
+        FindingKind::Divergent if named().is_some() => Action::Prefer,
+        FindingKind::Lost | FindingKind::Vanished
+            if named().is_some_and(|a| a.newest_intact.is_some()) =>
+        {
+            Action::AcceptOlder
+        }
+        kind => usual(kind),
+    }
+}
+
+const fn usual(kind: FindingKind) -> Action {
     match kind {
         FindingKind::Corrupt
         | FindingKind::Stale
@@ -85,6 +118,7 @@ pub const fn finding_action(kind: FindingKind) -> Action {
         | FindingKind::BackupShrunk
         | FindingKind::LeaseBlocked
         | FindingKind::LeaseExpired
+        | FindingKind::LeaseUnknown
         | FindingKind::OtherFiles => Action::Open,
         FindingKind::ScrubOverdue => Action::Scrub,
         FindingKind::VolumeFull => Action::EmptyTrash,

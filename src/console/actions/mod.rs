@@ -15,17 +15,17 @@ mod space;
 
 use super::{
     app::{App, Focus},
-    keymap::{self, Action, Pane},
+    keymap::{self, Action, Entry, Pane},
     message::Command,
     theme::Role,
     update,
     widgets::{Dialog, help::HelpDialog, palette::PaletteDialog},
 };
 
-use crate::volume::ArtifactName;
+use crate::{survey::FindingKind, volume::ArtifactName};
 
 pub use clipboard::sent;
-pub use findings::{finding_action, finding_pane};
+pub use findings::{finding_pane, remedy};
 pub use jobs::jobs_asked;
 pub use movement::{go, has_detail};
 pub use plans::{as_of, plan};
@@ -35,22 +35,7 @@ type Refusal = String;
 type Done = Result<Vec<Command>, Refusal>;
 
 pub fn perform(app: &mut App, action: Action) -> Vec<Command> {
-    let entry = keymap::find(action);
-    let refused = entry.and_then(|entry| {
-        if !entry.panes.has(app.pane) {
-            let places: Vec<_> = Pane::ALL
-                .into_iter()
-                .filter(|pane| entry.panes.has(*pane))
-                .map(|pane| pane.names().0)
-                .collect();
-            return Some(format!("{} works in {}", entry.name, places.join(", ")));
-        }
-        entry
-            .changes
-            .then(|| app.refusal_of(action))
-            .flatten()
-            .map(|why| format!("{} is not possible: {why}", entry.name))
-    });
+    let refused = keymap::find(action).and_then(|entry| refusal(app, entry));
     let done = match refused {
         Some(why) => Err(why),
         None => dispatch(app, action),
@@ -62,6 +47,32 @@ pub fn perform(app: &mut App, action: Action) -> Vec<Command> {
             Vec::new()
         }
     }
+}
+
+/// Whether there is anything here that the action could be about: the footer names no other.
+pub fn has_object(app: &App, action: Action) -> bool {
+    let finding = || app.selected_finding().map(|finding| finding.kind);
+    match action {
+        Action::Resume | Action::Undo if app.pane == Pane::Overview => {
+            finding() == Some(FindingKind::JobInterrupted)
+        }
+        _ => true,
+    }
+}
+
+/// Why an action is not to be had in this pane, or not now.
+pub fn refusal(app: &App, entry: &Entry) -> Option<String> {
+    if !entry.panes.has(app.pane) {
+        let places: Vec<_> = Pane::ALL
+            .into_iter()
+            .filter(|pane| entry.panes.has(*pane))
+            .map(|pane| pane.names().0)
+            .collect();
+        return Some(format!("{} works in {}", entry.name, places.join(", ")));
+    }
+    let refused = entry.changes.then(|| app.refusal_of(entry.action));
+    let why = refused.flatten()?;
+    Some(format!("{} is not possible: {why}", entry.name))
 }
 
 fn dispatch(app: &mut App, action: Action) -> Done {

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Done, Refusal, jobs, later, lease, marked_or_selected, show, space};
+use super::{
+    Done, Refusal, findings::to_artifact, jobs, later, lease, marked_or_selected, show, space,
+};
 use crate::{
     console::{
         app::{App, Focus},
@@ -19,7 +21,7 @@ use crate::{
     },
     plan::{Intent, RestoreMode},
     report,
-    survey::{ArtifactState, StateId},
+    survey::{ArtifactState, NewestIntact, StateId},
     volume::ArtifactName,
 };
 
@@ -109,7 +111,7 @@ pub(super) fn fix(app: &mut App) -> Done {
             .selected_finding()
             .ok_or("there is nothing to fix")?
             .clone();
-        let action = super::finding_action(finding.kind);
+        let action = super::remedy(app, &finding);
         return match action {
             Action::Fix if super::findings::is_about_a_volume(finding.kind) => {
                 let intent = Intent::Repair {
@@ -150,7 +152,7 @@ pub(super) fn fix(app: &mut App) -> Done {
             }
             ArtifactState::Lost if artifact.newest_intact.is_some() => {
                 return Err(format!(
-                    "lost: an older intact copy is there; accept it with {}",
+                    "lost: something older is intact; {} brings it back",
                     key(Action::AcceptOlder)
                 ));
             }
@@ -161,20 +163,33 @@ pub(super) fn fix(app: &mut App) -> Done {
 }
 
 pub(super) fn accept_older(app: &mut App) -> Done {
+    to_artifact(app)?;
     let artifact = app.selected_artifact().ok_or("nothing is selected")?;
-    if artifact.newest_intact.is_none() {
-        return Err("there is no older intact copy to accept".to_owned());
-    }
-    let intent = Intent::Repair {
-        names: vec![artifact.name.clone()],
-        accept_older: true,
-        prefer: None,
-        volume: None,
+    let name = artifact.name.clone();
+    let newest = artifact.newest_intact.as_deref();
+    let intent = match newest.ok_or("there is no older intact copy to accept")? {
+        NewestIntact::Copy { .. } => Intent::Repair {
+            names: vec![name],
+            accept_older: true,
+            prefer: None,
+            volume: None,
+        },
+        NewestIntact::Version { id, .. } => Intent::VersionRestore {
+            name,
+            version: StateId::Version(*id),
+            aside: None,
+        },
+        NewestIntact::Backup { id } => Intent::BackupRestore {
+            backup: id.parse().map_err(|error| format!("{error}"))?,
+            mode: RestoreMode::Exact,
+            names: vec![name],
+        },
     };
     Ok(plan(app, intent))
 }
 
 pub(super) fn prefer(app: &mut App) -> Done {
+    to_artifact(app)?;
     let (artifact, survey) = app
         .selected_artifact()
         .zip(app.survey())

@@ -37,8 +37,8 @@ pub(super) fn inspect(app: &mut App) -> Done {
 
 /// The other comparison is one key away.
 const TURNS: &[(char, Action, &str)] = &[
-    ('d', Action::Diff, "against the current copy"),
-    ('c', Action::Changes, "against the one before"),
+    ('d', Action::Diff, "with current"),
+    ('c', Action::Changes, "with before"),
 ];
 
 /// `d`: the selected version against the current copy; of the current copy, what it changed. In

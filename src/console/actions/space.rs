@@ -27,8 +27,8 @@ pub(super) fn change(app: &mut App, action: Action) -> Done {
             ask(
                 app,
                 Asked::Partition,
-                "add a partition: NAME=DIRECTORY[,DIRECTORY…], one for each replica".to_owned(),
-                "the plan shows moves, bytes and the shares before and after",
+                "add a partition".to_owned(),
+                "NAME=DIRECTORY,DIRECTORY…: one directory for each replica",
                 "",
             );
             Ok(Vec::new())

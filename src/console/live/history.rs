@@ -5,13 +5,13 @@ use crate::{
     backup::{BackupId, manifest},
     console::backend::{Compared, EntryId, HeldArtifact, HistoryEntry, Inspection},
     maif::{
-        Reader, Verification,
+        Reader,
         diff::{Side, diff},
     },
     planner,
     progress::Task,
     report::{self, Line, Tone},
-    store::{Store, StoreError},
+    store::{Store, StoreError, fetch::Fetched},
     survey::{
         self, History, StateId, Survey,
         history::read_by_id,
@@ -52,13 +52,9 @@ impl Live {
     ) -> Result<Inspection, StoreError> {
         fault::point("console.inspect").map_err(|error| StoreError::Failed(error.to_string()))?;
         let what = state.map_or_else(|| "current copy".to_owned(), |id| format!("version {id}"));
-        let (file, found, place) = self.read(&self.current(), name, state)?;
-        Ok(inspect::inspection(
-            name,
-            &format!("{what} on {place}"),
-            &file,
-            &found,
-        )?)
+        let found = self.read(&self.current(), name, state)?;
+        let what = format!("{what} on {}", found.volume);
+        Ok(inspect::inspection(name, &what, &found)?)
     }
 
     fn read(
@@ -66,14 +62,9 @@ impl Live {
         store: &Store,
         name: &ArtifactName,
         state: Option<StateId>,
-    ) -> Result<(std::fs::File, Verification, String), StoreError> {
+    ) -> Result<Fetched, StoreError> {
         let Some(id) = state else {
-            let fetched = store.fetch(name)?;
-            return Ok((
-                fetched.file.into_file(),
-                fetched.verification,
-                fetched.volume,
-            ));
+            return store.fetch(name);
         };
         read_by_id(store, name, id, Some(&self.catalogue), &Task::new())
     }
@@ -82,9 +73,8 @@ impl Live {
         let store = self.current();
         match what {
             Compared::States { name, a, b } => {
-                let (file_a, of_a, _) = self.read(&store, name, *a)?;
-                let (file_b, of_b, _) = self.read(&store, name, *b)?;
-                of_files((&file_a, &of_a), (&file_b, &of_b))
+                let a = self.read(&store, name, *a)?;
+                of_files(&a, &self.read(&store, name, *b)?)
             }
             Compared::Copies { name, volumes } => {
                 let mut copies = volumes
@@ -100,12 +90,8 @@ impl Live {
                         Tone::Head,
                         format!("{first} against {label}"),
                     ));
-                    let one = (reference.file.as_file(), &reference.verification);
                     match copy {
-                        Ok(copy) => {
-                            let other = (copy.file.as_file(), &copy.verification);
-                            lines.extend(of_files(one, other)?);
-                        }
+                        Ok(copy) => lines.extend(of_files(&reference, &copy)?),
                         Err(error) => {
                             lines.push(report::difference::line(Tone::Removed, error.to_string()));
                         }
@@ -151,22 +137,19 @@ impl Live {
 }
 
 /// How two verified files differ; no lines: they do not.
-fn of_files(
-    (file_a, of_a): (&std::fs::File, &Verification),
-    (file_b, of_b): (&std::fs::File, &Verification),
-) -> Result<Vec<Line>, StoreError> {
-    if of_a.sha256 == of_b.sha256 {
+fn of_files(a: &Fetched, b: &Fetched) -> Result<Vec<Line>, StoreError> {
+    if a.verification.sha256 == b.verification.sha256 {
         return Ok(Vec::new());
     }
-    let (a, b) = (Reader::open(file_a)?, Reader::open(file_b)?);
+    let readers = (Reader::open(&a.file)?, Reader::open(&b.file)?);
     let found = diff(
         Side {
-            reader: &a,
-            signer: of_a.signer.as_ref(),
+            reader: &readers.0,
+            signer: a.verification.signer.as_ref(),
         },
         Side {
-            reader: &b,
-            signer: of_b.signer.as_ref(),
+            reader: &readers.1,
+            signer: b.verification.signer.as_ref(),
         },
     )?;
     Ok(report::difference::files(&found))

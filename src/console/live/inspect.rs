@@ -4,8 +4,9 @@ use chrono::DateTime;
 
 use crate::{
     console::backend::{InspectedBlock, InspectedEntry, Inspection},
-    maif::{self, BlockType, Reader, Verification},
+    maif::{self, BlockType, Reader},
     report::stamp,
+    store::fetch::Fetched,
     volume::ArtifactName,
 };
 
@@ -16,8 +17,12 @@ const PREVIEW: u64 = 400;
 pub(super) fn inspection(
     name: &ArtifactName,
     what: &str,
-    file: &std::fs::File,
-    verification: &Verification,
+    Fetched {
+        file,
+        verification,
+        path,
+        ..
+    }: &Fetched,
 ) -> Result<Inspection, maif::MaifError> {
     let mut header = Vec::new();
     if let Some(found) = &verification.header {
@@ -66,7 +71,7 @@ pub(super) fn inspection(
     Ok(Inspection {
         name: name.to_string(),
         what: what.to_owned(),
-        path: String::new(),
+        path: path.to_string_lossy().into_owned(),
         size: verification.size,
         header,
         blocks,

@@ -82,7 +82,7 @@ fn visible(app: &App, parts: &Parts) -> impl Iterator<Item = (usize, Rect)> + us
     })
 }
 
-/// The cursor's row: reversed where the keys go, else underlined; a marker in the first column.
+/// The cursor's row: reversed where the keys go, else bold; a marker in the first column.
 fn cursor(app: &App, canvas: &mut Canvas<'_>, at: usize, row: Rect) {
     if at != app.place().list.selected {
         return;

@@ -34,13 +34,20 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
     if hidden > 0 {
         heading = format!("{heading}, {} not in sight", count(hidden as u64));
     }
-    canvas.put(
+    let used = canvas.put(
         parts.list.x + 1,
         parts.list.y,
         parts.list.width,
         &heading,
         Role::Title,
     );
+    let depth = Rect {
+        x: parts.list.x + used + 3,
+        width: parts.list.width.min(WIDEST).saturating_sub(used + 4),
+        height: 1,
+        ..parts.list
+    };
+    read(app, canvas, depth);
     if app.data.findings.is_empty() {
         let g = canvas.theme.glyphs;
         match app.survey() {
@@ -78,6 +85,31 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
     tiles(app, canvas, parts.tiles);
 }
 
+/// How much of the store nobody has read to the last byte, and when a scrub last did: "ok" means at a
+/// level.
+fn read(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let table = &app.data.table;
+    let Some(survey) = app.survey().filter(|_| table.copies_all > 0) else {
+        return;
+    };
+    let (depth, role) = match table.copies_all.saturating_sub(table.copies_read) {
+        0 => ("every copy was read".to_owned(), Role::Dim),
+        unread => (
+            format!("{} never read", plural(unread, "copy", "copies")),
+            Role::Text,
+        ),
+    };
+    let scrub = survey.scrub.finished_at.map_or_else(
+        || "no scrub ended here".to_owned(),
+        |at| format!("scrubbed {}", ago(app.moment.now, at)),
+    );
+    let words = format!("{depth}, {scrub}");
+    // Half of it would say something else.
+    if text::width(&words) <= usize::from(area.width) {
+        canvas.put_right(area, &words, role);
+    }
+}
+
 /// What "nothing wrong" rests on.
 const fn looked(level: Level) -> &'static str {
     match level {
@@ -88,21 +120,25 @@ const fn looked(level: Level) -> &'static str {
     }
 }
 
-fn key_words(app: &App, finding: &Finding) -> (String, &'static str) {
-    let action = actions::finding_action(finding.kind);
+/// The key of a finding's remedy, dim while it is refused, and its word.
+fn key_words(app: &App, finding: &Finding) -> (String, Role, &'static str) {
+    let action = actions::remedy(app, finding);
+    let entry = keymap::find(action);
     let word = match action {
         Action::Open => actions::finding_pane(finding.kind).names().0,
-        other => keymap::find(other).map_or("", |entry| entry.word),
+        _ => entry.map_or("", |entry| entry.word),
     };
-    (app.settings.keymap.key(action), word)
+    let refused = entry.is_some_and(|entry| actions::refusal(app, entry).is_some());
+    let role = if refused { Role::Dim } else { Role::Key };
+    (app.settings.keymap.key(action), role, word)
 }
 
 fn line(app: &App, canvas: &mut Canvas<'_>, finding: &Finding, row: Rect) {
     let (glyph, role) = canvas.theme.severity(finding.severity);
-    let (key, word) = key_words(app, finding);
+    let (key, key_role, word) = key_words(app, finding);
     let remedy = format!("{key} {word} ");
     let remedy_width = u16::try_from(text::width(&remedy)).unwrap_or(0);
-    let used = canvas.put(row.x + 2, row.y, 2, &format!("{glyph} "), role);
+    let used = canvas.put(row.x + 2, row.y, 1, glyph, role) + 1;
     let mut x = row.x + 2 + used;
     let room = row.width.saturating_sub(remedy_width + 6 + used);
     let subject = text::clean(&finding.subject);
@@ -121,7 +157,7 @@ fn line(app: &App, canvas: &mut Canvas<'_>, finding: &Finding, row: Rect) {
     }
     canvas.put(x, row.y, left, &message, Role::Text);
     let x = row.right().saturating_sub(remedy_width);
-    let used = canvas.put(x, row.y, remedy_width, &key, Role::Key);
+    let used = canvas.put(x, row.y, remedy_width, &key, key_role);
     canvas.put(
         x + used,
         row.y,
@@ -241,8 +277,10 @@ fn partitions(app: &App, canvas: &Canvas<'_>) -> Lines {
         ),
         Role::Text,
     )];
-    let skew = one(format!("skew {:.2}", survey.skew), Role::Text);
-    let mut second = skew;
+    let mut second = Vec::new();
+    if artifacts > 0 {
+        second.push((format!("skew {:.2}", survey.skew), Role::Text));
+    }
     if misplaced > 0 {
         let glyph = canvas.theme.glyphs.misplaced;
         second.push((
@@ -250,7 +288,9 @@ fn partitions(app: &App, canvas: &Canvas<'_>) -> Lines {
             Role::Info,
         ));
     }
-    lines.push(second);
+    if !second.is_empty() {
+        lines.push(second);
+    }
     if let Some((volume, fill)) = fullest {
         let role = if fill >= 0.85 {
             Role::Warning
@@ -277,7 +317,7 @@ fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
             } else {
                 canvas.theme.glyphs.warning
             };
-            let words = format!("{glyph} {} {}   ", count(*number), state.word());
+            let words = format!("{glyph} {} {}", count(*number), state.word());
             pieces.push((words, canvas.theme.artifact(*state)));
         }
     }
@@ -290,25 +330,15 @@ fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
         .filter(|v| !v.state.is_readable())
         .map(|v| &*v.label)
         .collect();
-    // "ok" means at a level: how much of the store nobody has read is said beside it.
-    let table = &app.data.table;
-    let unread = table.copies_all.saturating_sub(table.copies_read);
-    let depth = match unread {
-        0 => "every copy was read".to_owned(),
-        _ => format!("{} unread", plural(unread, "copy", "copies")),
-    };
-    let (scrubbed, scrub) = match survey.scrub.finished_at {
-        None => ("no scrub ended here".to_owned(), "no scrub".to_owned()),
-        Some(at) => {
-            let ago = ago(app.moment.now, at);
-            (format!("scrub ended {ago}"), format!("scrub {ago}"))
-        }
-    };
     // A state a line where there is room, else two.
-    let anything = usize::from(table.copies_all > 0);
-    let room = rows.saturating_sub(usize::from(!away.is_empty()) + anything);
+    let room = rows.saturating_sub(usize::from(!away.is_empty()));
     let per_line = if pieces.len() <= room { 1 } else { 2 };
-    let mut lines: Lines = pieces.chunks(per_line).map(<[Piece]>::to_vec).collect();
+    let apart = |line: &[Piece]| -> Vec<Piece> {
+        let air = || ("   ".to_owned(), Role::Text);
+        let pieces = line.iter().cloned();
+        pieces.flat_map(|piece| [piece, air()]).collect()
+    };
+    let mut lines: Lines = pieces.chunks(per_line).map(apart).collect();
     if !away.is_empty() {
         let words = if away.len() > 3 {
             format!(
@@ -321,14 +351,6 @@ fn replicas(app: &App, canvas: &Canvas<'_>, rows: usize) -> Lines {
         };
         lines.insert(0, one(words, Role::Critical));
     }
-    // What is wrong comes before what was not looked at.
-    lines.truncate(rows);
-    let last = match rows.saturating_sub(lines.len()) * anything {
-        0 => vec![],
-        1 => vec![format!("{depth}, {scrub}")],
-        _ => vec![depth, scrubbed],
-    };
-    lines.extend(last.into_iter().map(|words| one(words, Role::Dim)));
     lines
 }
 
@@ -364,10 +386,14 @@ fn backups(app: &App, canvas: &Canvas<'_>) -> Lines {
         Some(Ok(backups)) => {
             let good = backups.iter().find(|b| b.state == BackupState::Complete);
             let Some(good) = good else {
-                return vec![
-                    one("no complete backup".to_owned(), Role::Critical),
-                    one(format!("{} in all", count(backups.len() as u64)), Role::Dim),
-                ];
+                let all = format!("{} in all", count(backups.len() as u64));
+                return match backups.len() {
+                    0 => vec![one("no backup yet".to_owned(), Role::Warning)],
+                    _ => vec![
+                        one("no complete backup".to_owned(), Role::Critical),
+                        one(all, Role::Dim),
+                    ],
+                };
             };
             let (verified, role) = match good.verified {
                 Some(v) => {

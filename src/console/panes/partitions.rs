@@ -39,6 +39,14 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
             line(canvas, partition, row, bar, most);
             // The bar keeps its colours.
             cursor(app, canvas, at, Rect { width: 20, ..row });
+            let after = Rect {
+                x: row.x + bar + 21,
+                width: row.width.saturating_sub(bar + 21),
+                ..row
+            };
+            if at == app.place().list.selected {
+                canvas.highlight(after, Role::Selected);
+            }
         }
     }
     below(survey, canvas, parts);
@@ -142,7 +150,7 @@ fn detail(app: &App, survey: &Survey, canvas: &mut Canvas<'_>, area: Rect) {
         &[
             (2, "volume"),
             (12, "state"),
-            (24, if wide { "file system" } else { "full" }),
+            (24, "full"),
             (x + 4, "free"),
             (x + 10, "current"),
             (x + 18, "versions"),
@@ -176,9 +184,12 @@ fn detail(app: &App, survey: &Survey, canvas: &mut Canvas<'_>, area: Rect) {
         if let Some(reason) = &volume.reason
             && y < area.bottom()
         {
-            let words = text::clean(reason);
+            // Its beginning says what failed and its end why: the path between them is known.
+            let room = area.width.saturating_sub(14);
+            let ellipsis = canvas.theme.glyphs.ellipsis;
+            let words = text::middle(&text::clean(reason), usize::from(room), ellipsis);
             let role = canvas.theme.volume(volume.state);
-            canvas.put(area.x + 12, y, area.width.saturating_sub(14), &words, role);
+            canvas.put(area.x + 12, y, room, &words, role);
             y += 1;
         }
     }
@@ -201,7 +212,7 @@ fn volume_line(canvas: &mut Canvas<'_>, volume: &VolumeView, row: Rect, wide: bo
         } else {
             Role::Good
         };
-        let bar = columns(wide) - 29;
+        let bar = columns(wide) - 30;
         canvas.bar(row.x + 24, row.y, bar, fill, None, role);
         right(canvas, x - 5, row.y, 4, &percent(fill), role);
         right(canvas, x, row.y, 8, &size(space.free), Role::Text);

@@ -6,11 +6,11 @@ use ratatui::layout::Rect;
 use super::{cursor, empty, field, headings, right, visible};
 use crate::{
     console::{
-        app::App, canvas::Canvas, layout::Parts, rows::Rows, text, theme::Role, when::age,
-        widgets::prompt,
+        app::App, canvas::Canvas, keymap::Action, layout::Parts, rows::Rows, text, theme::Role,
+        when::age, widgets::prompt,
     },
     report::{self, count, size},
-    survey::{ArtifactView, CopyState, CopyView, Survey, VolumeIndex},
+    survey::{ArtifactState, ArtifactView, CopyState, CopyView, Survey, VolumeIndex},
 };
 
 /// Columns of one copy's cell.
@@ -249,6 +249,9 @@ fn detail(
         let words = report::reason::newest_intact(survey, newest);
         y = field(canvas, inner, y, "newest", &words, Role::Text);
     }
+    if let Some(words) = remedy(app, survey, artifact) {
+        y = field(canvas, inner, y, "remedy", &words, Role::Info);
+    }
     let reference = artifact.reference.as_ref().map(|r| r.volume);
     for copy in &artifact.copies {
         if y >= inner.bottom() {
@@ -279,6 +282,33 @@ fn detail(
             },
         );
     }
+}
+
+/// The key that mends it, and what that does.
+fn remedy(app: &App, survey: &Survey, artifact: &ArtifactView) -> Option<String> {
+    let key = |action| app.settings.keymap.key(action);
+    let older = artifact.newest_intact.as_deref();
+    Some(match artifact.state {
+        ArtifactState::Ok | ArtifactState::Unreachable => return None,
+        ArtifactState::Divergent => {
+            format!(
+                "{} compares them; you say which is right",
+                key(Action::Prefer)
+            )
+        }
+        ArtifactState::Lost => {
+            let newest = report::reason::newest_intact(survey, older?);
+            format!("{} brings back {newest}", key(Action::AcceptOlder))
+        }
+        ArtifactState::Corrupt | ArtifactState::Misplaced => {
+            format!("{} repairs it", key(Action::Fix))
+        }
+        ArtifactState::Degraded => {
+            let behind = |c: &CopyView| matches!(c.state, CopyState::Missing | CopyState::Stale);
+            let mends = artifact.copies.iter().any(behind);
+            return mends.then(|| format!("{} repairs it", key(Action::Fix)));
+        }
+    })
 }
 
 fn copy_line(

@@ -115,15 +115,23 @@ fn history(app: &App, canvas: &mut Canvas<'_>, artifact: &ArtifactView, parts: &
         Some(Ok(entries)) => entries,
     };
     let used = canvas.put(area.x, area.y, area.width, &title, role);
-    let room = area.width.saturating_sub(used + 2);
-    sparkline(canvas, area.x + used + 2, area.y, room, entries);
+    let mut x = area.x + used + 2;
+    if entries.len() > 1 {
+        x += canvas.put(
+            x,
+            area.y,
+            area.right().saturating_sub(x),
+            "sizes ",
+            Role::Dim,
+        );
+        sparkline(canvas, x, area.y, area.right().saturating_sub(x), entries);
+    }
     let rows = layout::history_height(parts);
-    let wide = area.width >= 84;
     let place = app.place().detail;
     for (line, at) in (0u16..).zip(place.window(entries.len(), usize::from(rows))) {
         let Some(entry) = entries.get(at) else { break };
         let row = Rect::new(area.x, area.y + 1 + line, area.width, 1);
-        entry_line(app, canvas, entry, row, wide);
+        entry_line(app, canvas, entry, row);
         if at == place.selected {
             canvas.put(row.x, row.y, 1, g.marker, Role::Key);
             let role = if app.focus == Focus::Detail {
@@ -169,7 +177,7 @@ fn sparkline(canvas: &mut Canvas<'_>, x: u16, y: u16, room: u16, entries: &[Hist
 }
 
 /// `current`, or when it was replaced: the id in people's time.
-fn entry_line(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, row: Rect, wide: bool) {
+fn entry_line(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, row: Rect) {
     let zone = app.settings.zone;
     let now = app.moment.now;
     let dash = canvas.theme.glyphs.dash;
@@ -208,20 +216,33 @@ fn entry_line(app: &App, canvas: &mut Canvas<'_>, entry: &HistoryEntry, row: Rec
         change_role,
     );
     x += 12;
-    if !wide {
+    // From here on what there is room for.
+    if row.right() < x + 7 {
         return;
     }
     if let Some(from) = entry.current_from {
         right(canvas, x, row.y, 7, &age(now, from), Role::Dim);
     }
     x += 9;
+    if row.right() < x + 8 {
+        return;
+    }
     let digest = entry
         .sha256
         .map(|d| d.to_string().chars().take(8).collect::<String>());
     canvas.put(x, row.y, 9, digest.as_deref().unwrap_or(""), Role::Dim);
     x += 10;
-    if row.right() > x {
-        canvas.put(x, row.y, row.right() - x, &origin(entry), Role::Dim);
+    let origin = origin(entry);
+    let room = |x: u16| usize::from(row.right().saturating_sub(x));
+    if room(x) >= text::width(&origin) + 11 {
+        let blocks = entry
+            .blocks
+            .map(|n| plural(u64::from(n), "block", "blocks"));
+        canvas.put(x, row.y, 10, &blocks.unwrap_or_default(), Role::Dim);
+        x += 11;
+    }
+    if room(x) >= text::width(&origin) {
+        canvas.put(x, row.y, row.right() - x, &origin, Role::Dim);
     }
 }
 

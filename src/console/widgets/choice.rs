@@ -61,7 +61,14 @@ impl Choice {
             .iter()
             .flat_map(|line| text::wrap(line, inner_width))
             .collect();
-        let lines = words.len() + usize::from(!words.is_empty()) + self.options.len() * 2;
+        let meanings: Vec<Vec<String>> = self
+            .options
+            .iter()
+            .map(|(_, meaning, _)| text::wrap(meaning, inner_width.saturating_sub(2)))
+            .collect();
+        let lines = words.len()
+            + usize::from(!words.is_empty())
+            + meanings.iter().map(|lines| lines.len() + 1).sum::<usize>();
         let height = u16::try_from(lines + 3).unwrap_or(u16::MAX);
         let area = centred(screen, width, height);
         let inner = canvas.frame(area, &self.title, Role::Title);
@@ -73,7 +80,7 @@ impl Choice {
             y += 1;
         }
         y += u16::from(!words.is_empty());
-        for (at, (name, meaning, _)) in self.options.iter().enumerate() {
+        for (at, ((name, ..), meaning)) in self.options.iter().zip(&meanings).enumerate() {
             if y >= inner.bottom() {
                 break;
             }
@@ -94,16 +101,14 @@ impl Choice {
             if chosen {
                 canvas.highlight(Rect::new(inner.x, y, inner.width, 1), Role::Selected);
             }
-            if y + 1 < inner.bottom() {
-                canvas.put(
-                    inner.x + 2,
-                    y + 1,
-                    inner.width.saturating_sub(2),
-                    meaning,
-                    Role::Dim,
-                );
+            y += 1;
+            for line in meaning {
+                if y + 1 < inner.bottom() {
+                    let room = inner.width.saturating_sub(2);
+                    canvas.put(inner.x + 2, y, room, line, Role::Dim);
+                }
+                y += 1;
             }
-            y += 2;
         }
         if inner.height > 0 {
             let hint = "up/down choose   enter take   esc stay";

@@ -8,6 +8,7 @@ use crate::console::{
     app::App,
     canvas::{Canvas, centred},
     keymap::{Entry, Keymap, Pane, Panes, TABLE},
+    text,
     theme::Role,
 };
 
@@ -17,15 +18,27 @@ pub struct HelpDialog {
     pub offset: usize,
 }
 
+/// Where the words of a line begin.
+const WORDS: u16 = 30;
+
+/// A line on the screen: of an action the first has its keys and its name.
+struct Row {
+    keys: String,
+    name: &'static str,
+    words: String,
+    here: bool,
+}
+
 impl HelpDialog {
-    pub fn key(&mut self, event: KeyEvent) -> Reply {
+    pub fn key(&mut self, event: KeyEvent, screen: Rect, keymap: &Keymap, pane: Pane) -> Reply {
         match event.code {
             KeyCode::Enter => return Reply::Close,
             KeyCode::Char('?') if self.filter.is_empty() => return Reply::Close,
             _ => {}
         }
         if let Some(by) = super::scroll(event, 10, false) {
-            let last = TABLE.len();
+            let rows = self.rows(keymap, pane, screen).len();
+            let last = rows.saturating_sub(shown(area(screen, rows)));
             self.offset = self.offset.saturating_add_signed(by).min(last);
         } else if edit(&mut self.filter, event) {
             self.offset = 0;
@@ -33,29 +46,46 @@ impl HelpDialog {
         Reply::Stay
     }
 
+    /// The lines as they are shown: what does not fit beside the name goes on below.
+    fn rows(&self, keymap: &Keymap, pane: Pane, screen: Rect) -> Vec<Row> {
+        let width = usize::from(area(screen, 0).width.saturating_sub(4 + WORDS));
+        let mut rows = Vec::new();
+        for (keys, name, help, here) in lines(keymap, pane, &self.filter) {
+            let mut first = Some((keys, name));
+            for words in text::wrap(&help, width) {
+                let (keys, name) = first.take().unwrap_or_default();
+                rows.push(Row {
+                    keys,
+                    name,
+                    words,
+                    here,
+                });
+            }
+        }
+        rows
+    }
+
     pub fn draw(&self, app: &App, canvas: &mut Canvas<'_>, screen: Rect) {
-        let lines = lines(&app.settings.keymap, app.pane, &self.filter);
-        let height = u16::try_from(lines.len() + 5).unwrap_or(u16::MAX);
-        let area = centred(
-            screen,
-            112.min(screen.width),
-            height.max(10).min(screen.height),
-        );
+        let lines = self.rows(&app.settings.keymap, app.pane, screen);
+        let area = area(screen, lines.len());
         let title = format!("keys in {}", app.pane.names().0);
         let inner = canvas.frame(area, &title, Role::Title);
         super::prompt::draw_line(canvas, inner, &self.filter, true);
-        let rows = usize::from(inner.height.saturating_sub(3));
+        let rows = shown(area);
         let offset = self.offset.min(lines.len().saturating_sub(rows));
-        let shown = lines.iter().skip(offset).take(rows);
-        for (y, (keys, name, help, here)) in (inner.y + 1..).zip(shown) {
-            let (key_role, role) = if *here {
+        for (y, row) in (inner.y + 1..).zip(lines.iter().skip(offset).take(rows)) {
+            let (key_role, role) = if row.here {
                 (Role::Key, Role::Text)
             } else {
                 (Role::Dim, Role::Dim)
             };
-            canvas.put(inner.x, y, 13, keys, key_role);
-            canvas.put(inner.x + 14, y, 15, name, role);
-            canvas.put(inner.x + 30, y, inner.width.saturating_sub(30), help, role);
+            canvas.put(inner.x, y, 13, &row.keys, key_role);
+            canvas.put(inner.x + 14, y, 15, row.name, role);
+            let room = inner.width.saturating_sub(WORDS);
+            canvas.put(inner.x + WORDS, y, room, &row.words, role);
+        }
+        if lines.is_empty() {
+            canvas.put(inner.x, inner.y + 1, inner.width, "nothing fits", Role::Dim);
         }
         if inner.height > 1 {
             let more = lines.len().saturating_sub(offset + rows);
@@ -67,6 +97,16 @@ impl HelpDialog {
             canvas.put(inner.x, inner.bottom() - 1, inner.width, &hint, Role::Dim);
         }
     }
+}
+
+fn area(screen: Rect, lines: usize) -> Rect {
+    let height = u16::try_from(lines + 5).unwrap_or(u16::MAX).max(10);
+    centred(screen, 112.min(screen.width), height)
+}
+
+/// Lines that a frame has room for, beside the typed line, a blank one and the hint.
+fn shown(area: Rect) -> usize {
+    usize::from(area.height.saturating_sub(5))
 }
 
 /// Keys, name, help and whether it is for this pane; the pane's own first.

@@ -90,7 +90,7 @@ pub fn key(app: &mut App, event: KeyEvent) -> Reply {
         Dialog::Inspect(inspect) => inspect.key(event, screen),
         Dialog::Reading(reading) => reading.key(event, screen),
         Dialog::Browse(browse) => browse.key(event, screen),
-        Dialog::Help(help) => help.key(event),
+        Dialog::Help(help) => help.key(event, screen, &app.settings.keymap, app.pane),
         Dialog::Palette(palette) => palette.key(event, app.pane),
         Dialog::Prompt(prompt) => prompt.key(event),
         Dialog::Choice(choice) => choice.key(event),

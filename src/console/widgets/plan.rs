@@ -320,12 +320,10 @@ impl PlanDialog {
         if summary.bytes > 0 {
             counts.push(format!("{} to write", size(summary.bytes)));
         }
-        let joined = counts.join(", ");
-        lines.extend(
-            text::wrap(&joined, width)
-                .into_iter()
-                .map(|w| line(w, Role::Text)),
-        );
+        if !counts.is_empty() {
+            let counts = text::wrap(&counts.join(", "), width).into_iter();
+            lines.extend(counts.map(|words| line(words, Role::Text)));
+        }
         lines.extend(self.forecast(width));
         let mut listed = |heading: &str, items: &[String], role| {
             if items.is_empty() {
@@ -393,7 +391,12 @@ impl PlanDialog {
                 if let Some(caution) = &self.caution {
                     say(caution, Role::Warning);
                 }
-                if self.plan.is_empty() {
+                if self.plan.is_empty() && !self.plan.summary.skipped.is_empty() {
+                    say(
+                        "Nothing of it can be done; what is left undone says why.",
+                        Role::Warning,
+                    );
+                } else if self.plan.is_empty() {
                     say("Nothing needs to be changed.", Role::Good);
                 } else if let Some(word) = self.word() {
                     say(

@@ -7,6 +7,7 @@ use super::{Reply, edit};
 use crate::{
     console::{
         canvas::{Canvas, centred},
+        text,
         theme::Role,
     },
     plan::{Intent, LayoutChange},
@@ -90,21 +91,23 @@ impl Prompt {
     }
 
     pub fn draw(&self, canvas: &mut Canvas<'_>, screen: Rect) {
-        let area = centred(screen, 64.min(screen.width.saturating_sub(4)), 6);
-        let inner = canvas.frame(area, &self.title, Role::Title);
-        draw_line(canvas, inner, &self.text, true);
+        let width = 72.min(screen.width.saturating_sub(4));
         let (words, role) = match &self.error {
             Some(error) => (error, Role::Warning),
             None => (&self.hint, Role::Dim),
         };
-        canvas.put(inner.x, inner.y + 2, inner.width, words, role);
-        canvas.put(
-            inner.x,
-            inner.y + 3,
-            inner.width,
-            "enter takes   esc leaves",
-            Role::Dim,
-        );
+        let words = text::wrap(words, usize::from(width.saturating_sub(4)));
+        let height = u16::try_from(words.len() + 5).unwrap_or(u16::MAX);
+        let inner = canvas.frame(centred(screen, width, height), &self.title, Role::Title);
+        draw_line(canvas, inner, &self.text, true);
+        let last = inner.bottom().saturating_sub(1);
+        for (y, line) in (inner.y + 2..last).zip(&words) {
+            canvas.put(inner.x, y, inner.width, line, role);
+        }
+        if inner.height > 2 {
+            let hint = "enter takes   esc leaves";
+            canvas.put(inner.x, last, inner.width, hint, Role::Dim);
+        }
     }
 }
 

@@ -65,13 +65,23 @@ pub fn about_lease(lease: &LeaseView) -> Option<Finding> {
             FindingKind::LeaseExpired,
             "maifdeck lease steal, or any change from another host".to_owned(),
         ),
+        LeaseState::Unknown if lease.problem.is_some() => (
+            Severity::Critical,
+            FindingKind::LeaseUnknown,
+            "bring its volume back; a new disk takes its place with: maifdeck volume mark"
+                .to_owned(),
+        ),
         LeaseState::Held | LeaseState::Free | LeaseState::Unknown => return None,
+    };
+    let (subject, consequence) = match lease.state {
+        LeaseState::Unknown => ("lease".to_owned(), "no host can write: "),
+        _ => (host, ""),
     };
     Some(Finding {
         severity,
         kind,
-        message: format!("the lease is {}", lease.words()),
-        subject: host,
+        message: format!("{consequence}the lease is {}", lease.words()),
+        subject,
         remedy,
     })
 }

@@ -1,6 +1,7 @@
 //! Winning an epoch: watch, claim, pass the barrier.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     store::{error::StoreError, grid::Store, slot::Slot},
-    volume::{Identity, Lane, LockMode, Volume, fault, holders, mount},
+    volume::{Identity, Lane, LockMode, Probe, Volume, fault, holders, mount},
 };
 
 /// How long to wait for a lease that somebody holds.
@@ -73,18 +74,7 @@ pub fn control(store: &Store) -> Result<&Slot, StoreError> {
 /// Refuses where flock or link are not what the protocol stands on.
 pub fn require_trust(slot: &Slot) -> Result<(), StoreError> {
     let probe = slot.identity.as_ref().and_then(|i| i.probe.as_ref());
-    let missing = probe.and_then(|probe| match (probe.flock, probe.hard_link) {
-        (false, _) => Some("the probe found that flock does not exclude there".to_owned()),
-        (_, false) => Some("the probe found no hard links there".to_owned()),
-        _ => None,
-    });
-    let reason = match missing {
-        Some(reason) => Some(reason),
-        None => slot.volume.run(Lane::Short, |dir, _| {
-            Ok(mount::of(dir.path()).and_then(|mount| mount.distrust()))
-        })?,
-    };
-    match reason {
+    match distrust(&slot.volume, probe)? {
         None => Ok(()),
         Some(reason) => Err(LeaseError::Untrusted {
             path: slot.volume.path().display().to_string(),
@@ -92,6 +82,21 @@ pub fn require_trust(slot: &Slot) -> Result<(), StoreError> {
         }
         .into()),
     }
+}
+
+/// Why no lease can live on a volume: by what was found there, then by how it is mounted.
+pub fn distrust(volume: &Volume, probe: Option<&Probe>) -> Result<Option<String>, StoreError> {
+    let missing = probe.and_then(|probe| match (probe.flock, probe.hard_link) {
+        (false, _) => Some("the probe found that flock does not exclude there"),
+        (_, false) => Some("the probe found no hard links there"),
+        _ => None,
+    });
+    if let Some(reason) = missing {
+        return Ok(Some(reason.to_owned()));
+    }
+    Ok(volume.run(Lane::Short, |dir, _| {
+        Ok(mount::of(dir.path()).and_then(|mount| mount.distrust()))
+    })?)
 }
 
 /// Wins an epoch and becomes the leader, or says who keeps us from it.
@@ -159,37 +164,60 @@ fn claim(
     purpose: Purpose,
     seen: &Look,
 ) -> Result<Option<Holder>, StoreError> {
-    let pending: Vec<_> = store
-        .slots()
-        .iter()
-        .filter(|slot| slot.state.is_readable())
-        .map(|slot| {
-            slot.volume
-                .start(Lane::Short, |dir, _| file::volume_epoch(dir))
-        })
-        .collect();
     // A volume that does not answer now is asked again before the first commit on it.
-    let on_volumes: Vec<Epoch> = pending
-        .into_iter()
-        .filter_map(|pending| pending.wait().ok())
+    let on_volumes = on_volumes(store).into_iter();
+    let newest = seen.sighting.epoch;
+    let traces: Vec<(Epoch, PathBuf)> = on_volumes
+        .chain([(seen.in_lock, file::lock_path(control.dir()))])
+        .chain(newest.map(|epoch| (epoch, file::holder_path(control.dir(), epoch))))
         .collect();
-    let traces = on_volumes
-        .into_iter()
-        .chain([seen.in_lock])
-        .chain(seen.sighting.epoch);
+    let ours = model::next_epoch(traces.iter().map(|(epoch, _)| *epoch)).ok_or_else(|| {
+        let last = traces.into_iter().max().unwrap_or_default();
+        LeaseError::UsedUp {
+            path: last.1.display().to_string(),
+            epoch: last.0,
+        }
+    })?;
     let since = store
         .clock()
         .now()
         .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let holder = Holder::new(
-        model::next_epoch(traces),
-        purpose,
-        store.config().leader.ttl,
-        since,
-    )?;
+    let holder = Holder::new(ours, purpose, store.config().leader.ttl, since)?;
     let claimed = holder.clone();
     let won = control.run(Lane::Short, move |dir, _| file::claim(dir, &claimed))?;
     Ok(won.then_some(holder))
+}
+
+/// The epochs that volumes carry, each with its file; of those that answer.
+fn on_volumes(store: &Store) -> Vec<(Epoch, PathBuf)> {
+    let readable = store.slots().iter().filter(|slot| slot.state.is_readable());
+    let pending: Vec<_> = readable
+        .map(|slot| {
+            let path = file::epoch_path(slot.volume.dir());
+            let asked = slot
+                .volume
+                .start(Lane::Short, |dir, _| file::volume_epoch(dir));
+            (asked, path)
+        })
+        .collect();
+    let answers = pending.into_iter();
+    answers
+        .filter_map(|(asked, path)| Some((asked.wait().ok()?, path)))
+        .collect()
+}
+
+/// Whether the lease is out of anybody's reach: its volume is lost, or cannot be written any more.
+pub fn is_lost_with(store: &Store, label: &str) -> bool {
+    let lives_there = store.config().leader.enabled && store.config().store.control == label;
+    lives_there && store.slot(label).is_some_and(|slot| !slot.is_writable())
+}
+
+/// Where the lease begins anew when its volume gets a new disk: so far beyond what the other volumes
+/// have seen that it repeats no number that was won and never committed by.
+pub fn anew(store: &Store) -> Epoch {
+    const LEAP: u64 = 1000;
+    let seen = on_volumes(store).into_iter().map(|(epoch, _)| epoch).max();
+    Epoch(seen.unwrap_or_default().0.saturating_add(LEAP))
 }
 
 /// From winner to leader: writes the number under the exclusive lock, when no commit is under way.
@@ -235,8 +263,9 @@ fn pass_barrier(control: &Volume, ours: Epoch, timeout: Duration) -> Result<Barr
             let Some((file, in_lock)) = file::try_lock(dir, LockMode::Exclusive)? else {
                 return Ok(None);
             };
-            if !model::may_lead(ours, in_lock) {
-                return Ok(Some(Barrier::Newer(in_lock)));
+            let newest = file::newest(dir)?.unwrap_or_default();
+            if let Err(newer) = model::may_lead(ours, in_lock, newest) {
+                return Ok(Some(Barrier::Newer(newer)));
             }
             // Who raised a layout did so inside a commit, so what is read here is in force.
             if let Some(there) = Identity::read(dir)?.filter(|there| there.layout.control != label)
@@ -268,7 +297,8 @@ pub fn retire(control: &Volume, epoch: Epoch, timeout: Duration) -> Result<(), S
                 return Ok(false);
             };
             if in_lock == epoch {
-                file::write_lock(dir, &file, model::next_epoch([epoch]))?;
+                file::write_lock(dir, &file, model::next_epoch([epoch]).unwrap_or_default())?;
+                file::sync_lock(dir)?;
             }
             Ok(true)
         })?;
@@ -284,6 +314,10 @@ pub fn retire(control: &Volume, epoch: Epoch, timeout: Duration) -> Result<(), S
 
 /// Who overtook us.
 pub fn lost(control: &Volume, ours: Epoch, newer: Epoch) -> Result<LeaseError, StoreError> {
+    if newer <= ours {
+        let path = file::lock_path(control.dir()).display().to_string();
+        return Ok(LeaseError::Torn { path, ours });
+    }
     let holder = control.run(Lane::Short, move |dir, _| {
         match file::read_holder(dir, newer)? {
             Some(holder) => Ok(Some(holder)),

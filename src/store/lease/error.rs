@@ -24,12 +24,18 @@ pub enum LeaseError {
         holder: String,
         epoch: Epoch,
     },
+    /// We had it, and its lock knows nothing of it: whoever leads next makes it whole.
+    #[error("{path} no longer bears epoch {ours} of this process: it was damaged or removed")]
+    Torn { path: String, ours: Epoch },
     /// The layout was changed since this process read it.
     #[error("the lease lives on {to} by now")]
     Moved { to: String },
     /// It cannot work here.
     #[error("leases cannot be trusted on {path}: {reason}")]
     Untrusted { path: String, reason: String },
+    /// A file that was damaged or made by hand.
+    #[error("{path} bears epoch {epoch}, and no number is greater")]
+    UsedUp { path: String, epoch: Epoch },
     #[error("leases are off: set [leader] enabled = true and make it the store's layout")]
     Off,
 }
@@ -39,9 +45,10 @@ impl LeaseError {
         match self {
             Self::Held { .. } => "lease_held",
             Self::Blocked { .. } => "lease_blocked",
-            Self::Lost { .. } => "lease_lost",
+            Self::Lost { .. } | Self::Torn { .. } => "lease_lost",
             Self::Moved { .. } => "lease_moved",
             Self::Untrusted { .. } => "lease_untrusted",
+            Self::UsedUp { .. } => "lease_used_up",
             Self::Off => "lease_off",
         }
     }
@@ -54,12 +61,15 @@ impl LeaseError {
             Self::Blocked { .. } => {
                 "end that process on its host (here: `maifdeck lease steal --kill`), then try again"
             }
-            Self::Lost { .. } => {
+            Self::Lost { .. } | Self::Torn { .. } => {
                 "nothing of this change is visible; try again when it is your turn"
             }
             Self::Moved { .. } => "set store.control to it in this host's configuration",
             Self::Untrusted { .. } => {
                 "set store.control to a volume on a file system whose locks bind all hosts"
+            }
+            Self::UsedUp { .. } => {
+                "nobody ever led it: remove that file, and `maifdeck lease steal` begins anew"
             }
             Self::Off => "without leases every host may write; locks still keep writes apart",
         }

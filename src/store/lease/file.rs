@@ -7,17 +7,21 @@
 //! <volume>/.maifdeck/epoch                      the greatest epoch that committed there
 //! ```
 //!
-//! Only the last two fence, so only they are synced: nobody led an epoch whose other files a crash
-//! took away, or everybody sees its counter stand still.
+//! Only the last two fence, so only they are synced, both before the first commit that stands on
+//! them: nobody led an epoch whose other files a crash took away, or everybody sees its counter stand
+//! still.
 //!
 //! Numbers are written in place, in as many bytes as before and in one call, and read through a
 //! descriptor opened for the purpose: on NFS that is what makes another client's word be seen.
+//!
+//! A file that is empty, damaged or no file at all says nothing, and hinders nobody: the rules of
+//! [`model`] hold without its word.
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::FileExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -26,17 +30,25 @@ use super::{
 };
 use crate::volume::{
     At, Dir, LockMode, VolumeError,
-    dir::{OWN, sync_directory},
+    dir::{self, OWN, sync_directory},
 };
 
 /// Lease files that stay, to name who held the lease lately.
 const KEEP: u64 = 16;
+/// So much of a file is read, whatever somebody made of it.
+const MOST: u64 = 64 << 10;
 
 fn directory(dir: &Dir) -> PathBuf {
     dir.own("lease")
 }
 
-fn holder_path(dir: &Dir, epoch: Epoch) -> PathBuf {
+/// Path of a volume's epoch.
+pub fn epoch_path(dir: &Dir) -> PathBuf {
+    dir.own("epoch")
+}
+
+/// Path of the file that wins an epoch.
+pub fn holder_path(dir: &Dir, epoch: Epoch) -> PathBuf {
     directory(dir).join(format!("{}.json", epoch.digits()))
 }
 
@@ -114,12 +126,27 @@ fn entries(dir: &Dir) -> Result<Vec<(Epoch, PathBuf)>, VolumeError> {
 
 /// Who won an epoch; `None` when nobody did, or its file is damaged.
 pub fn read_holder(dir: &Dir, epoch: Epoch) -> Result<Option<Holder>, VolumeError> {
-    let path = holder_path(dir, epoch);
-    match fs::read(&path) {
-        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).at("read", &path),
-    }
+    let text = read_small(&holder_path(dir, epoch))?;
+    Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
+}
+
+/// A small file; `None` when there is none.
+fn read_small(path: &Path) -> Result<Option<Vec<u8>>, VolumeError> {
+    let file = match dir::open(path) {
+        Ok(file) => file,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error).at("open", path),
+    };
+    let mut text = Vec::new();
+    file.take(MOST).read_to_end(&mut text).at("read", path)?;
+    Ok(Some(text))
 }
 
 /// Tries to win an epoch: put if absent. The file is complete before it has its name.
@@ -171,11 +198,8 @@ pub fn write_beat(dir: &Dir, epoch: Epoch, beat: Beat) -> Result<(), VolumeError
 }
 
 fn read_beat(dir: &Dir, epoch: Epoch) -> Result<Beat, VolumeError> {
-    let path = beat_path(dir, epoch);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Beat::Silent),
-        Err(error) => return Err(error).at("read", &path),
+    let Some(text) = read_small(&beat_path(dir, epoch))? else {
+        return Ok(Beat::Silent);
     };
     let text = String::from_utf8_lossy(&text);
     Ok(match text.trim_end() {
@@ -220,12 +244,34 @@ pub fn is_lock_free(dir: &Dir) -> bool {
     }
 }
 
-/// Makes `epoch` the leader's. The caller holds the lock exclusive through `file`.
+/// Makes `epoch` the leader's. The caller holds the lock exclusive through `file`. Durable after
+/// [`sync_lock`].
 pub fn write_lock(dir: &Dir, file: &File, epoch: Epoch) -> Result<(), VolumeError> {
-    let path = lock_path(dir);
     let text = format!("{}\n", epoch.digits());
-    file.write_all_at(text.as_bytes(), 0).at("write", &path)?;
-    file.sync_data().at("sync", &path)
+    file.write_all_at(text.as_bytes(), 0)
+        .at("write", &lock_path(dir))
+}
+
+/// Makes the leader's number durable.
+pub fn sync_lock(dir: &Dir) -> Result<(), VolumeError> {
+    let path = lock_path(dir);
+    // A descriptor of its own: one that the lock was taken by would hold it meanwhile.
+    File::open(&path)
+        .and_then(|file| file.sync_data())
+        .at("sync", &path)
+}
+
+/// Writes the number from which the lease of a new control volume begins, unless it has one.
+pub fn begin_at(dir: &Dir, epoch: Epoch) -> Result<(), VolumeError> {
+    let own = dir.path().join(OWN);
+    fs::create_dir_all(&own).at("create", &own)?;
+    match try_lock(dir, LockMode::Exclusive)? {
+        Some((file, Epoch(0))) => {
+            write_lock(dir, &file, epoch)?;
+            sync_lock(dir)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn read_number(file: &File) -> io::Result<Epoch> {
@@ -236,15 +282,16 @@ fn read_number(file: &File) -> io::Result<Epoch> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Epoch(0)),
         Err(error) => return Err(error),
     }
-    std::str::from_utf8(&digits)
-        .ok()
-        .and_then(Epoch::parse)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it holds no epoch's number"))
+    let number = std::str::from_utf8(&digits).ok().and_then(Epoch::parse);
+    if number.is_none() {
+        tracing::warn!("a file that should bear an epoch's number bears none");
+    }
+    Ok(number.unwrap_or_default())
 }
 
 /// The greatest epoch that committed on this volume.
 pub fn volume_epoch(dir: &Dir) -> Result<Epoch, VolumeError> {
-    let path = dir.own("epoch");
+    let path = epoch_path(dir);
     match File::open(&path) {
         Ok(file) => read_number(&file).at("read", &path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Epoch(0)),
@@ -256,7 +303,7 @@ pub fn volume_epoch(dir: &Dir) -> Result<Epoch, VolumeError> {
 pub fn raise(dir: &Dir, ours: Epoch) -> Result<Epoch, VolumeError> {
     let found = volume_epoch(dir)?;
     if found < ours {
-        let path = dir.own("epoch");
+        let path = epoch_path(dir);
         let is_new = !path.exists();
         let file = OpenOptions::new()
             .write(true)
@@ -276,16 +323,17 @@ pub fn raise(dir: &Dir, ours: Epoch) -> Result<Epoch, VolumeError> {
 
 /// Removes the files of old epochs. Only an established leader may.
 pub fn sweep(dir: &Dir, established: Epoch) -> Result<(), VolumeError> {
+    let mut failed = Ok(());
     for (epoch, path) in entries(dir)? {
         let left = path.extension().is_some_and(|e| e == "tmp") && epoch < established;
         if left || model::may_sweep(epoch, established, KEEP) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(error).at("remove", &path);
+                    failed = Err(error).at("remove", &path);
                 }
                 _ => {}
             }
         }
     }
-    Ok(())
+    failed
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     store::{error::StoreError, grid::Store, slot::Slot},
-    volume::{Lane, LockMode, Volume, fault},
+    volume::{Lane, LockMode, Pending, Volume, fault},
 };
 
 /// `$MAIFDECK_LEASE`: `<store id>:<epoch>:<nonce>`, set by `lease hold` and `lock` for what they
@@ -59,6 +59,28 @@ pub struct Commit {
     _lock: Option<Arc<File>>,
 }
 
+/// What the gate asks for, being prepared meanwhile.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Announced {
+    number: Option<Pending<()>>,
+    on_volumes: Vec<Pending<Epoch>>,
+}
+
+impl Announced {
+    /// Waits until it is so. What failed the gate finds undone, and tries again.
+    pub fn wait(self) {
+        let number = self.number.map(Pending::wait);
+        let epochs = self.on_volumes.into_iter().map(Pending::wait);
+        for error in epochs
+            .filter_map(Result::err)
+            .chain(number.and_then(Result::err))
+        {
+            tracing::warn!(%error, "an epoch is not announced");
+        }
+    }
+}
+
 impl Store {
     /// Takes part in this process's lease, or takes one for this change alone. Nothing when leases
     /// are off.
@@ -67,6 +89,19 @@ impl Store {
             self.require_same_layout()?;
         }
         self.lead_in_change()
+    }
+
+    /// [`Store::lead`] that waits no longer than this.
+    pub fn lead_until(&self, until: Instant) -> Result<Lead, StoreError> {
+        if !self.config().leader.enabled {
+            return Ok(Lead::default());
+        }
+        let patience = Patience {
+            until,
+            ..Patience::of_a_write(self)
+        };
+        self.take_lease(Purpose::Write, patience, &mut Watch::default())
+            .map(Lead::of)
     }
 
     /// [`Store::lead`] while the layout is being changed, or was left half changed.
@@ -116,6 +151,10 @@ impl Store {
             Some(tenure) if patience.steal.is_none() => tenure,
             _ => acquire::acquire(self, purpose, patience, watch)?,
         };
+        // One change makes it durable while it stages; others have the time now.
+        if purpose != Purpose::Write {
+            tenure.sync()?;
+        }
         let tenure = Arc::new(tenure);
         *current = Arc::downgrade(&tenure);
         Ok(tenure)
@@ -202,9 +241,38 @@ impl Lead {
     }
 
     /// What `$MAIFDECK_LEASE` has to be for a child to write under this lease.
-    pub fn lend(&self, store: &Store) -> Option<String> {
-        let tenure = self.tenure.as_ref()?;
-        Some(lent_value(store, tenure.holder()))
+    pub fn lend(&self, store: &Store) -> Result<Option<String>, StoreError> {
+        let Some(tenure) = &self.tenure else {
+            return Ok(None);
+        };
+        tenure.sync()?;
+        Ok(Some(lent_value(store, tenure.holder())))
+    }
+
+    /// Begins to leave our number, durably, where the gate will ask for it: while a change stages,
+    /// that costs no time of its own. Never by one who was overtaken; the gate will say so.
+    pub fn announce(&self, store: &Store, slots: &[&Slot]) -> Result<Announced, StoreError> {
+        let Some(tenure) = &self.tenure else {
+            return Ok(Announced::default());
+        };
+        let ours = tenure.epoch();
+        let (lock, in_lock) = shared(store, tenure.control())?;
+        if tenure.is_lost() || model::may_commit(ours, in_lock, []).is_err() {
+            return Ok(Announced::default());
+        }
+        // A new leader waits until the last of them is done with it.
+        let lock = Arc::new(lock);
+        let on_volumes = slots.iter().map(|slot| {
+            let lock = Arc::clone(&lock);
+            slot.volume.start(Lane::Short, move |dir, _| {
+                let _inside = lock;
+                file::raise(dir, ours)
+            })
+        });
+        Ok(Announced {
+            on_volumes: on_volumes.collect(),
+            number: tenure.start_sync(),
+        })
     }
 
     /// The gate: what is staged is durable, nothing is renamed yet. Refuses when another host has
@@ -220,6 +288,7 @@ impl Lead {
         if tenure.is_lost() {
             return Err(overtaken(tenure)?);
         }
+        tenure.sync()?;
         let (lock, in_lock) = shared(store, control)?;
         // Raising a volume's epoch is a change like others: never by one who was overtaken.
         let refused = match model::may_commit(ours, in_lock, []) {

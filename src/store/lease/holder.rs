@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     store::StoreError,
-    volume::{Lane, Volume, lock},
+    volume::{Lane, Pending, Volume, lock},
 };
 
 /// What a lease is held for; others wait for a single write and not for a console.
@@ -110,6 +110,8 @@ pub struct Tenure {
     lost: Arc<AtomicBool>,
     /// Whether a parent beats for us and gives it back.
     lent: bool,
+    /// Whether its number in `lease.lock` outlives a crash.
+    durable: Arc<AtomicBool>,
     /// `None` while it rests.
     heart: Mutex<Option<Heart>>,
 }
@@ -128,6 +130,7 @@ impl Tenure {
             holder,
             lost: Arc::default(),
             lent: false,
+            durable: Arc::default(),
             heart: Mutex::default(),
         };
         *tenure.heart() = Some(tenure.start()?);
@@ -157,6 +160,8 @@ impl Tenure {
             holder,
             lost: Arc::default(),
             lent: true,
+            // Nothing is lent before.
+            durable: Arc::new(AtomicBool::new(true)),
             heart: Mutex::default(),
         }
     }
@@ -186,6 +191,27 @@ impl Tenure {
 
     pub fn mark_lost(&self) {
         self.lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Begins to make its number durable, if it is not. Nothing is renamed under it before.
+    pub fn start_sync(&self) -> Option<Pending<()>> {
+        if self.durable.load(Ordering::Acquire) {
+            return None;
+        }
+        let durable = Arc::clone(&self.durable);
+        Some(self.control.start(Lane::Short, move |dir, _| {
+            // It may have been done while this waited.
+            if !durable.load(Ordering::Acquire) {
+                file::sync_lock(dir)?;
+                durable.store(true, Ordering::Release);
+            }
+            Ok(())
+        }))
+    }
+
+    /// Makes its number durable.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        Ok(self.start_sync().map_or(Ok(()), Pending::wait)?)
     }
 
     /// The volume where it lives.

@@ -16,7 +16,7 @@ mod model_tests;
 pub mod watch;
 
 pub use error::LeaseError;
-pub use gate::{Commit, Lead, Seat};
+pub use gate::{Announced, Commit, Lead, Seat};
 pub use holder::{Holder, Purpose};
 pub use keeper::Keeper;
 pub use model::Epoch;

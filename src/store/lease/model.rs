@@ -128,15 +128,23 @@ impl Watch {
     }
 }
 
-/// The epoch to try for: greater than every one that left a trace anywhere.
-pub fn next_epoch(traces: impl IntoIterator<Item = Epoch>) -> Epoch {
-    Epoch(traces.into_iter().map(|epoch| epoch.0).max().unwrap_or(0) + 1)
+/// The epoch to try for: greater than every one that left a trace anywhere; `None` when there is no
+/// such number.
+pub fn next_epoch(traces: impl IntoIterator<Item = Epoch>) -> Option<Epoch> {
+    let greatest = traces.into_iter().max().unwrap_or_default();
+    greatest.0.checked_add(1).map(Epoch)
 }
 
-/// Under the exclusive lock: whether the winner of `ours` becomes the leader. A number that is
-/// there already belongs to a leader, so no epoch ever has two.
-pub fn may_lead(ours: Epoch, in_lock: Epoch) -> bool {
-    in_lock < ours
+/// Under the exclusive lock: whether the winner of `ours` becomes the leader, or which epoch stands
+/// before it. A number that is there already belongs to a leader, so no epoch ever has two. Where
+/// none is (it was never written, or damaged) the newest epoch that was won counts in its place.
+pub fn may_lead(ours: Epoch, in_lock: Epoch, newest: Epoch) -> Result<(), Epoch> {
+    let before = if in_lock == Epoch::default() && newest > ours {
+        newest
+    } else {
+        in_lock
+    };
+    if before < ours { Ok(()) } else { Err(before) }
 }
 
 /// Under the shared lock: whether a commit of `ours` may go on, given the number in the lock and

@@ -137,7 +137,7 @@ impl World {
         match self.hosts[host].at {
             At::Idle if self.hosts[host].tries > 0 => {
                 let traces = [self.newest(), self.in_lock, self.on_volume].map(epoch);
-                let mut world = to(At::Claim(number(next_epoch(traces))));
+                let mut world = to(At::Claim(number(next_epoch(traces).unwrap())));
                 world.hosts[host].tries -= 1;
                 next.push(world);
             }
@@ -164,7 +164,8 @@ impl World {
             }
             At::Inside(n) => {
                 let mut world = *self;
-                if rules.compare && !may_lead(epoch(n), epoch(self.in_lock)) {
+                let newest = epoch(self.newest());
+                if rules.compare && may_lead(epoch(n), epoch(self.in_lock), newest).is_err() {
                     world.hosts[host].at = At::Idle;
                     world.exclusive = None;
                 } else {

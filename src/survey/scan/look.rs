@@ -248,8 +248,10 @@ pub(super) fn compare_histories(
                         let prints = |(name, ids): &(ArtifactName, Vec<VersionId>)| {
                             pulse.beat();
                             // One that is not here, or cannot be read, proves nothing.
-                            let looks = ids.iter().map(|id| dir.look_at_version(name, *id));
-                            looks.filter_map(Result::ok).collect::<Vec<_>>()
+                            let looks = ids
+                                .iter()
+                                .filter_map(|id| Some((*id, dir.look_at_version(name, *id).ok()?)));
+                            looks.collect::<Vec<_>>()
                         };
                         Ok(asked.iter().map(prints).collect::<Vec<_>>())
                     })

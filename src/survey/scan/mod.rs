@@ -126,7 +126,9 @@ fn list_volumes(store: &Store, survey: &mut Survey) -> Vec<Option<Listing>> {
             None => None,
             Some(Ok((listing, space))) => {
                 view.space = space;
-                if view.state == VolumeState::Ok && space.is_some_and(|space| space.free == 0) {
+                if view.state == VolumeState::Ok
+                    && space.is_some_and(|space| space.free == 0 && space.total > 0)
+                {
                     view.state = VolumeState::Full;
                     view.reason = Some("its file system has no room left".to_owned());
                 }

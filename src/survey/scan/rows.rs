@@ -43,7 +43,7 @@ pub(super) struct Row {
     pub(super) removals: Vec<Removal>,
     pub(super) versions: Vec<VersionView>,
     /// What the versions on each volume hold; read where copies disagree.
-    pub(super) prints: Vec<(VolumeIndex, Vec<Fingerprint>)>,
+    pub(super) prints: Vec<(VolumeIndex, Vec<(VersionId, Fingerprint)>)>,
     /// Volumes where the file is there but cannot be read.
     pub(super) unreadable: Vec<VolumeIndex>,
     pub(super) backup: Option<Arc<str>>,
