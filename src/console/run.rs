@@ -342,7 +342,14 @@ impl Console {
     fn call(&self, command: Command) {
         let backend = Arc::clone(&self.backend);
         let sender = self.sender.clone();
-        let previous = self.app.seen();
+        // A call that a volume keeps waiting shall not keep an old survey: with a million artifacts
+        // there is room for two.
+        let previous = match command {
+            Command::Refresh(_) | Command::Agents => self.app.seen(),
+            _ => None,
+        };
+        let asked = Some(Box::new(command.clone()));
+        let failed = asked.clone();
         let spawned = thread::Builder::new()
             .name("engine call".to_owned())
             .spawn(move || {
@@ -351,7 +358,7 @@ impl Console {
                     execute(&*backend, command, previous.as_ref())
                 }));
                 let message =
-                    called.unwrap_or_else(|panic| Some(Message::Panicked(words(&*panic))));
+                    called.unwrap_or_else(|panic| Some(Message::Panicked(asked, words(&*panic))));
                 if let Some(message) = message {
                     // The console may have closed meanwhile.
                     let _ = sender.blocking_send(message);
@@ -359,14 +366,14 @@ impl Console {
             });
         if let Err(error) = spawned {
             tracing::error!(%error, "no thread for an engine call");
-            drop(self.sender.try_send(Message::Panicked(error.to_string())));
+            let message = Message::Panicked(failed, error.to_string());
+            drop(self.sender.try_send(message));
         }
     }
 }
 
-/// Lets the screen go first: a survey or a scrub keeps every processor busy, and a key is answered
-/// in a third of the time, measured, when it need not queue with them. Threads that this one starts
-/// (the volumes', a job's) are as modest.
+/// Lets the screen go first: a survey and a scrub keep every processor busy, and a key need not queue
+/// with them. Threads that this one starts (the volumes', a job's) are as modest.
 pub(super) fn step_back() {
     if let Err(error) = rustix::process::nice(5) {
         tracing::debug!(%error, "a worker keeps its priority");
