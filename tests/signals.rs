@@ -48,6 +48,36 @@ fn a_storm_of_sizes_ends_with_the_right_screen() {
     s.is_restored();
 }
 
+/// Stopped from outside, while a shell that takes the terminal sets its own modes: SIGCONT brings the
+/// console's back, and the whole screen.
+#[test]
+fn a_stop_from_outside_and_other_modes_meanwhile_leave_nothing_wrong() {
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+    let f = small();
+    let mut s = Session::open(&f, &[], 24, 80);
+    s.see("nothing critical");
+    s.signal(Signal::STOP);
+    let tty = std::fs::File::open(s.master.tty_name().unwrap()).unwrap();
+    let mut modes = tcgetattr(&tty).unwrap();
+    modes.local_modes |= session::COOKED;
+    tcsetattr(&tty, OptionalActions::Now, &modes).unwrap();
+    assert!(s.is_cooked());
+    let before = s.sent();
+    s.signal(Signal::CONT);
+    s.redrawn(before);
+    let deadline = Instant::now() + session::PATIENCE;
+    while s.is_cooked() {
+        assert!(Instant::now() < deadline, "keys wait for a line's end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    s.press("3");
+    s.see("doc");
+    s.press("q");
+    assert_eq!(s.end(), 0);
+    s.is_restored();
+}
+
 /// A line that stands still: what is written to the terminal waits in the kernel until nothing fits
 /// any more. Keys and signals come through all the same, and the terminal is given back.
 #[test]

@@ -206,8 +206,6 @@ pub struct App {
     pub events: VecDeque<News>,
     pub begun: Option<Stroke>,
     pub last_ticket: Ticket,
-    /// Work since the last safe point is being finished before leaving.
-    pub leaving: bool,
 }
 
 impl App {
@@ -236,7 +234,6 @@ impl App {
             events: VecDeque::new(),
             begun: None,
             last_ticket: 0,
-            leaving: false,
         }
     }
 

@@ -73,7 +73,12 @@ pub(super) async fn wait(
                 Terminal::abandon();
                 return End::Leave(129);
             }
-            Ok(Some(Message::Resize(..) | Message::Continued)) => terminal.forget_frame(),
+            Ok(Some(Message::Resize(..))) => terminal.forget_frame(),
+            Ok(Some(Message::Continued)) => {
+                if terminal.resumed().is_err() {
+                    return End::Leave(129);
+                }
+            }
             Ok(Some(_)) => {}
             // Nothing is drawn before this: most stores are there by now.
             Err(_) => patience = Duration::from_secs(3600),

@@ -1,8 +1,8 @@
 //! Named failure points: where a test makes the process die or the file system fail.
 //!
 //! `MAIFDECK_FAULT=<point>=<what>[@<n>]` makes the n-th (default first) passage of a point fail:
-//! `kill` is SIGKILL, `stop` SIGSTOP, `panic` a panic, `eio` and `enospc` are errors. Development builds only:
-//! a release build has no points.
+//! `kill` is SIGKILL, `stop` SIGSTOP, `panic` a panic, `eio` and `enospc` are errors. Development builds
+//! only: a release build has no points.
 
 use std::{
     io,
@@ -22,6 +22,7 @@ struct Fault {
 static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
 
 /// Passes the named point: returns at once unless a test planted a fault here.
+#[allow(clippy::panic)] // only where a test asks for it
 pub fn point(name: &str) -> io::Result<()> {
     if !cfg!(debug_assertions) {
         return Ok(());

@@ -9,6 +9,7 @@ use std::{
 };
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::termios::LocalModes;
 
 use crate::support::Fixture;
 
@@ -33,6 +34,11 @@ pub struct Session {
 pub fn cells(n: u16) -> std::num::NonZero<u16> {
     std::num::NonZero::new(n).unwrap()
 }
+
+/// The modes of a terminal that a shell has.
+pub const COOKED: LocalModes = LocalModes::ICANON
+    .union(LocalModes::ECHO)
+    .union(LocalModes::ISIG);
 
 /// Nothing takes longer on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -135,10 +141,9 @@ impl Session {
 
     /// Whether the terminal is as a shell wants it: lines, echo, signals.
     pub fn is_cooked(&self) -> bool {
-        use rustix::termios::{LocalModes, tcgetattr};
         let tty = std::fs::File::open(self.master.tty_name().unwrap()).unwrap();
-        let wanted = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
-        tcgetattr(&tty).unwrap().local_modes.contains(wanted)
+        let modes = rustix::termios::tcgetattr(&tty).unwrap();
+        modes.local_modes.contains(COOKED)
     }
 
     pub fn press(&mut self, keys: &str) {
