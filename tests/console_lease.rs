@@ -140,7 +140,7 @@ fn a_console_that_is_stopped_gives_the_lease_back_and_takes_it_up_again() {
     let mut command = CommandBuilder::new("bash");
     command.args(["--norc", "--noprofile", "-i"]);
     command.env("PS1", "shell> ");
-    let mut shell = Session::start(&f, command, (24, 100));
+    let mut shell = Session::start(&f, command, (24, 100), &[]);
     shell.see("shell>");
     shell.press(&format!("{}\r", env!("CARGO_BIN_EXE_maifdeck")));
     shell.see("you lead e2");

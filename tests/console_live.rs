@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/many.rs"]
+mod many;
 mod support;
 
 use std::{fs, sync::Arc, time::Duration};
@@ -17,7 +19,7 @@ use maifdeck::{
     },
     plan::Intent,
     store::{Access, Config, Store},
-    survey::StateId,
+    survey::{StateId, Survey},
     volume::ArtifactName,
 };
 use support::Fixture;
@@ -198,4 +200,45 @@ fn backups_say_by_which_rule_they_are_kept_and_pins_need_the_right_to_write() {
     assert!(kept(&live)[0].1);
     live.pin(first, false).unwrap();
     assert!(!kept(&live)[0].1);
+}
+
+/// A sketch saves in place, which no directory tells of: what is on the screen is looked at every
+/// time, and all else in turn, a thousand at a time.
+#[test]
+fn a_save_in_place_is_seen_at_once_where_it_is_visible_and_in_turn_elsewhere() {
+    let f = many::store(1, 2, 2_500);
+    let last = f.path("a/p1/artifact-0002499.maif");
+    // A file of its own.
+    let bytes = fs::read(&last).unwrap();
+    fs::remove_file(&last).unwrap();
+    fs::write(&last, &bytes).unwrap();
+    let live = open(&f, Access::ReadOnly);
+    let far = ArtifactName::new("artifact-0002499").unwrap();
+    let mut seen = live.refresh(&[], None).unwrap().unwrap();
+    let calm = |seen: &mut Arc<Survey>| {
+        // Once round without a change: time stamps have settled.
+        let mut unchanged = 0;
+        while unchanged < 4 {
+            match live.refresh(&[], Some(Arc::clone(seen))).unwrap() {
+                Some(new) => (*seen, unchanged) = (new, 0),
+                None => unchanged += 1,
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    for (visible, most) in [(vec![far.clone()], 1), (vec![], 4)] {
+        calm(&mut seen);
+        let mut file = fs::File::options().write(true).open(&last).unwrap();
+        std::io::Write::write_all(&mut file, &bytes).unwrap();
+        drop(file);
+        let mut asked = 0;
+        seen = loop {
+            asked += 1;
+            let looked = live.refresh(&visible, Some(Arc::clone(&seen))).unwrap();
+            if let Some(new) = looked {
+                break new;
+            }
+            assert!(asked < most, "not seen after {asked}");
+        };
+    }
 }

@@ -9,15 +9,10 @@ mod many;
 mod session;
 mod support;
 
-use std::{
-    fs::File,
-    io::Read,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, WaitId, WaitIdOptions};
-use session::{Session, processor_time};
+use rustix::process::Signal;
+use session::{Lone, Session};
 use support::Fixture;
 
 /// Within two seconds, as the rules say, and what a busy machine takes.
@@ -48,6 +43,36 @@ fn a_storm_of_sizes_ends_with_the_right_screen() {
     });
     let took = s.processor_time().saturating_sub(before);
     assert!(took < Duration::from_secs(10), "{took:?} for 304 sizes");
+    s.press("q");
+    assert_eq!(s.end(), 0);
+    s.is_restored();
+}
+
+/// Stopped from outside, while a shell that takes the terminal sets its own modes: SIGCONT brings the
+/// console's back, and the whole screen.
+#[test]
+fn a_stop_from_outside_and_other_modes_meanwhile_leave_nothing_wrong() {
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+    let f = small();
+    let mut s = Session::open(&f, &[], 24, 80);
+    s.see("nothing critical");
+    s.signal(Signal::STOP);
+    let tty = std::fs::File::open(s.master.tty_name().unwrap()).unwrap();
+    let mut modes = tcgetattr(&tty).unwrap();
+    modes.local_modes |= session::COOKED;
+    tcsetattr(&tty, OptionalActions::Now, &modes).unwrap();
+    assert!(s.is_cooked());
+    let before = s.sent();
+    s.signal(Signal::CONT);
+    s.redrawn(before);
+    let deadline = Instant::now() + session::PATIENCE;
+    while s.is_cooked() {
+        assert!(Instant::now() < deadline, "keys wait for a line's end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    s.press("3");
+    s.see("doc");
     s.press("q");
     assert_eq!(s.end(), 0);
     s.is_restored();
@@ -164,80 +189,24 @@ fn a_stop_gives_the_shell_its_terminal_and_fg_brings_the_console_back() {
     shell.is_restored();
 }
 
-/// The only descriptor of the master is closed: a cloned reader would prevent the hang-up.
 #[test]
 fn a_hang_up_with_a_job_running_leaves_a_whole_journal_that_goes_on() {
-    use rustix::pty::OpenptFlags;
-
     const COPIES: u32 = 2000;
-    let f = many::store(1, 2, COPIES);
-    many::empty(&f.path("b/p1"));
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let master = rustix::pty::openpt(flags).unwrap();
-    rustix::pty::grantpt(&master).unwrap();
-    rustix::pty::unlockpt(&master).unwrap();
-    let path = rustix::pty::ptsname(&master, Vec::new()).unwrap();
-    let slave = File::options()
-        .read(true)
-        .write(true)
-        .open(path.to_str().unwrap())
-        .unwrap();
-    let mut command: Command = f.command(&["--config", "maifdeck.toml"]);
-    let mut child = command
-        .env("TERM", "xterm-256color")
-        .stdin(slave.try_clone().unwrap())
-        .stdout(slave.try_clone().unwrap())
-        .stderr(slave)
-        .spawn()
-        .unwrap();
-    drop(command);
-    let mut master = File::from(master);
-    let size = rustix::termios::Winsize {
-        ws_row: 30,
-        ws_col: 110,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    rustix::termios::tcsetwinsize(&master, size).unwrap();
-    let mut screen = vt100::Parser::new(cells(30), cells(110), 0);
-    let mut see = |master: &mut File, words: &str| {
-        let mut buffer = [0; 8192];
-        while !screen.screen().contents().contains(words) {
-            let length = master.read(&mut buffer).unwrap();
-            screen.process(&buffer[..length]);
-        }
-    };
-    let press = |master: &mut File, keys: &str| {
-        std::io::Write::write_all(master, keys.as_bytes()).unwrap();
-    };
-    see(&mut master, "are missing on p1.2");
-    press(&mut master, "F");
-    see(&mut master, "[ Confirm ]");
-    press(&mut master, "\t\r");
-    see(&mut master, "applying");
-    let used = processor_time(child.id());
-    let hung_up = Instant::now();
-    drop(master);
-    // It has ended, and its figures are still there.
-    let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
-    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    rustix::process::waitid(WaitId::Pid(pid), ended).unwrap();
-    let took = hung_up.elapsed();
-    let used = processor_time(child.id()).saturating_sub(used);
-    assert_eq!(child.wait().unwrap().code(), Some(129));
+    let f = to_repair(COPIES);
+    let mut lone = Lone::open(&f);
+    lone.see("are missing on p1.2");
+    lone.press("F");
+    lone.see("[ Confirm ]");
+    lone.press("\t\r");
+    lone.see("applying");
+    let (code, took, used) = lone.hang_up();
+    assert_eq!(code, Some(129));
     println!("ended {took:?} after the hang-up, {used:?} of processor time");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < LEFT, "{took:?}");
     // A debug build finishes its batch on every processor; what spins takes all of the time.
     assert!(used < Duration::from_secs(3), "{used:?}");
 
-    let jobs = f.run(&["jobs", "--json"]).exits(0).json();
-    let job = jobs["jobs"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|job| job["intent"] == "repair")
-        .unwrap_or_else(|| panic!("no job: {jobs}"))
-        .clone();
+    let job = job(&f);
     assert_eq!(job["state"], "interrupted", "{job}");
     let done = job["steps_done"].as_u64().unwrap();
     assert!(done < u64::from(COPIES), "it was cut off: {done}");
@@ -245,6 +214,17 @@ fn a_hang_up_with_a_job_running_leaves_a_whole_journal_that_goes_on() {
         .exits(0);
     let found = f.run(&["replicas", "--json"]).exits(0).json();
     assert_eq!(found["summary"]["ok"], COPIES + 1, "{}", found["summary"]);
+}
+
+#[test]
+fn a_lost_terminal_ends_an_idle_console_at_once() {
+    let f = small();
+    let mut lone = Lone::open(&f);
+    lone.see("nothing critical");
+    let (code, took, used) = lone.hang_up();
+    assert_eq!(code, Some(129));
+    assert!(took < LEFT, "{took:?}");
+    assert!(used < Duration::from_millis(300), "{used:?}");
 }
 
 /// Two replicas of which one has lost its copies: their repair takes a while.
@@ -323,6 +303,32 @@ fn a_stop_pauses_the_job_and_lets_others_write_until_the_console_is_back() {
     assert_eq!(found["summary"]["ok"], COPIES + 2, "{}", found["summary"]);
 }
 
+#[test]
+fn a_job_that_is_paused_by_leaving_says_where_its_journal_is() {
+    let f = to_repair(1200);
+    let mut s = Session::open(&f, &["--config", "maifdeck.toml"], 30, 110);
+    repair(&mut s);
+    s.press("q");
+    s.see("1 job is running");
+    let asked = Instant::now();
+    s.press("j\r");
+    assert_eq!(s.end(), 0);
+    assert!(asked.elapsed() < LEFT, "{:?}", asked.elapsed());
+    s.is_restored();
+    let (job, said) = (job(&f), s.screen().replace('\n', ""));
+    assert_eq!(job["state"], "interrupted", "{job}");
+    let journal = format!(
+        "a/p1/.maifdeck/journal/{}.jsonl",
+        job["id"].as_str().unwrap()
+    );
+    assert!(f.path(&journal).exists());
+    assert!(
+        said.contains("left: repair everything that differs"),
+        "{said}"
+    );
+    assert!(said.contains(&journal), "{said}");
+}
+
 /// The console is left with its job running, which goes on in a process of its own, whatever becomes
 /// of the terminal.
 #[test]
@@ -354,8 +360,4 @@ fn a_job_that_is_left_detached_ends_without_console_and_terminal() {
     assert_eq!(job(&f)["steps_done"], COPIES + 1);
     let found = f.run(&["replicas", "--json"]).exits(0).json();
     assert_eq!(found["summary"]["ok"], COPIES + 1, "{}", found["summary"]);
-}
-
-fn cells(n: u16) -> std::num::NonZero<u16> {
-    std::num::NonZero::new(n).unwrap()
 }

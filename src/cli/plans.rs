@@ -318,11 +318,11 @@ fn print_job(context: &Context<'_>, job: &JobView) {
 }
 
 /// The store as it is once whoever ran the job has ended.
-fn after_another(store: Store, id: &str) -> Result<Store, StoreError> {
+fn after_another(store: &Store, id: &str) -> Result<Store, StoreError> {
     /// A console that leaves ends within two seconds.
     const PATIENCE: Duration = Duration::from_secs(10);
     let began = Instant::now();
-    while read::view(&store, id)?.state == JobState::Running && began.elapsed() < PATIENCE {
+    while read::view(store, id)?.state == JobState::Running && began.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(store.reopened())
@@ -374,7 +374,7 @@ pub fn jobs(context: &Context<'_>, command: Option<&JobsCommand>) -> Result<u8, 
             ..
         }) => {
             let store = if *waits {
-                after_another(store, id)?
+                after_another(&store, id)?
             } else {
                 store
             };

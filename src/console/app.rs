@@ -208,8 +208,6 @@ pub struct App {
     /// When the last key came.
     pub last_key: Duration,
     pub last_ticket: Ticket,
-    /// Work since the last safe point is being finished before leaving.
-    pub leaving: bool,
 }
 
 impl App {
@@ -239,7 +237,6 @@ impl App {
             begun: None,
             last_key: Duration::ZERO,
             last_ticket: 0,
-            leaving: false,
         }
     }
 

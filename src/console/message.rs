@@ -67,8 +67,8 @@ pub enum Message {
     Setup(setup::Answer),
     /// The terminal has taken everything: a frame that had to wait can be drawn.
     Written,
-    /// A worker panicked; in words.
-    Panicked(String),
+    /// A worker panicked that was to do this; in words.
+    Panicked(Option<Box<Command>>, String),
     /// The terminal is gone: nothing may be written to it.
     HangUp,
     /// A signal asks to leave with this exit code; the terminal is still there.

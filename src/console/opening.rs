@@ -19,7 +19,7 @@ use super::{
     Backend,
     canvas::Canvas,
     message::Message,
-    run::words,
+    run::{step_back, words},
     setup::{Answer, End},
     terminal::Terminal,
     theme::{Role, Theme},
@@ -43,6 +43,7 @@ pub(super) async fn wait(
     let spawned = thread::Builder::new()
         .name("opening".to_owned())
         .spawn(move || {
+            step_back();
             let opened = catch_unwind(AssertUnwindSafe(open)).map_err(|panic| words(&*panic));
             // The console may have closed meanwhile.
             let _ = answers.blocking_send(Message::Setup(Answer::Opened(opened)));
@@ -72,7 +73,12 @@ pub(super) async fn wait(
                 Terminal::abandon();
                 return End::Leave(129);
             }
-            Ok(Some(Message::Resize(..) | Message::Continued)) => terminal.forget_frame(),
+            Ok(Some(Message::Resize(..))) => terminal.forget_frame(),
+            Ok(Some(Message::Continued)) => {
+                if terminal.resumed().is_err() {
+                    return End::Leave(129);
+                }
+            }
             Ok(Some(_)) => {}
             // Nothing is drawn before this: most stores are there by now.
             Err(_) => patience = Duration::from_secs(3600),

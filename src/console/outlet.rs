@@ -94,8 +94,8 @@ impl Outlet {
         let mut state = self.lock();
         loop {
             let idle = |state: &mut State| state.waiting.is_empty();
-            let waited = self.shared.1.wait_while(state, idle);
-            state = waited.unwrap_or_else(PoisonError::into_inner);
+            let woken = self.shared.1.wait_while(state, idle);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
             let bytes = mem::take(&mut state.waiting);
             state.writing = true;
             drop(state);

@@ -31,7 +31,11 @@ use super::{
     update::{begin, finish, take, update},
     view,
 };
-use crate::{clock::SharedClock, report::Zone, volume::ArtifactName};
+use crate::{
+    clock::SharedClock,
+    report::Zone,
+    volume::{ArtifactName, fault},
+};
 
 /// `--color`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -229,7 +233,10 @@ impl Console {
             }
             if let Some(retired) = self.app.data.retired.take() {
                 // Where no thread is to be had it is freed here.
-                let _ = thread::Builder::new().spawn(move || drop(retired));
+                let _ = thread::Builder::new().spawn(move || {
+                    step_back();
+                    drop(retired);
+                });
             }
             let rest_at = self.rest.as_ref().map(|(_, at)| *at);
             let wake = rest_at.map_or(next_tick, |at| at.min(next_tick));
@@ -286,6 +293,7 @@ impl Console {
         let (columns, rows) = self.app.size;
         let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
         view::draw(&self.app, &mut buffer);
+        fault::point("console.draw")?;
         let bytes = self.terminal.draw(buffer)?;
         if bytes > 0 {
             tracing::trace!(bytes, "frame");
@@ -334,15 +342,23 @@ impl Console {
     fn call(&self, command: Command) {
         let backend = Arc::clone(&self.backend);
         let sender = self.sender.clone();
-        let previous = self.app.seen();
+        // A call that a volume keeps waiting shall not keep an old survey: with a million artifacts
+        // there is room for two.
+        let previous = match command {
+            Command::Refresh(_) | Command::Agents => self.app.seen(),
+            _ => None,
+        };
+        let asked = Some(Box::new(command.clone()));
+        let failed = asked.clone();
         let spawned = thread::Builder::new()
             .name("engine call".to_owned())
             .spawn(move || {
+                step_back();
                 let called = catch_unwind(AssertUnwindSafe(|| {
                     execute(&*backend, command, previous.as_ref())
                 }));
                 let message =
-                    called.unwrap_or_else(|panic| Some(Message::Panicked(words(&*panic))));
+                    called.unwrap_or_else(|panic| Some(Message::Panicked(asked, words(&*panic))));
                 if let Some(message) = message {
                     // The console may have closed meanwhile.
                     let _ = sender.blocking_send(message);
@@ -350,8 +366,17 @@ impl Console {
             });
         if let Err(error) = spawned {
             tracing::error!(%error, "no thread for an engine call");
-            drop(self.sender.try_send(Message::Panicked(error.to_string())));
+            let message = Message::Panicked(failed, error.to_string());
+            drop(self.sender.try_send(message));
         }
+    }
+}
+
+/// Lets the screen go first: a survey and a scrub keep every processor busy, and a key need not queue
+/// with them. Threads that this one starts (the volumes', a job's) are as modest.
+pub(super) fn step_back() {
+    if let Err(error) = rustix::process::nice(5) {
+        tracing::debug!(%error, "a worker keeps its priority");
     }
 }
 

@@ -181,6 +181,8 @@ impl Terminal {
     pub fn resumed(&mut self) -> io::Result<()> {
         lock(&MODES).clear();
         self.last = None;
+        // The library sets no raw mode while it believes that it is set.
+        terminal::disable_raw_mode()?;
         self.set_modes()
     }
 

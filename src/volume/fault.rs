@@ -1,9 +1,9 @@
 //! Named failure points: where a test makes the process die or the file system fail.
 //!
 //! `MAIFDECK_FAULT=<point>=<what>[@<n>[+]]` makes the n-th (default first) passage of a point fail,
-//! with a `+` all after it too: `kill` is SIGKILL, `stop` SIGSTOP, `eio` and `enospc` are errors.
-//! `MAIFDECK_FAULT_LOG=<file>` gets the name of every point that is passed, so that a test finds them
-//! all. Development builds only: a release build has no points.
+//! with a `+` all after it too: `kill` is SIGKILL, `stop` SIGSTOP, `panic` a panic, `eio` and `enospc`
+//! are errors. `MAIFDECK_FAULT_LOG=<file>` gets the name of every point that is passed, so that a test
+//! finds them all. Development builds only: a release build has no points.
 
 use std::{
     fs::OpenOptions,
@@ -26,6 +26,7 @@ struct Fault {
 static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
 
 /// Passes the named point: returns at once unless a test planted a fault here.
+#[allow(clippy::panic)] // only where a test asks for it
 pub fn point(name: &str) -> io::Result<()> {
     if !cfg!(debug_assertions) {
         return Ok(());
@@ -47,6 +48,7 @@ pub fn point(name: &str) -> io::Result<()> {
     match fault.what.as_str() {
         "kill" => signal(rustix::process::Signal::KILL),
         "stop" => signal(rustix::process::Signal::STOP),
+        "panic" => std::panic::panic_any("a planted fault"),
         "eio" => return Err(rustix::io::Errno::IO.into()),
         _ => return Err(rustix::io::Errno::NOSPC.into()),
     }

@@ -9,6 +9,7 @@ use maifdeck::{
         keymap::{Keymap, Pane, TABLE},
         message::{Command, Message, Moment},
         theme::{Theme, ThemeName},
+        update::update,
         widgets::Dialog,
     },
     journal::JobState,
@@ -420,7 +421,7 @@ fn refreshes_never_overlap_and_rest_while_a_plan_runs() {
             now: app.moment.now,
             elapsed: at,
         };
-        maifdeck::console::update::update(app, Message::Tick(moment))
+        update(app, Message::Tick(moment))
     };
     let refreshes = |commands: &[Command]| {
         commands
@@ -439,6 +440,37 @@ fn refreshes_never_overlap_and_rest_while_a_plan_runs() {
     console.send(Message::Survey(Ok(None)));
     console.press("3 F tab enter");
     assert_eq!(refreshes(&tick(&mut console.app)), 0, "a plan runs");
+}
+
+/// What became of one call says nothing of the others.
+#[test]
+fn a_worker_that_panics_lets_the_other_calls_be_waited_for() {
+    let mut console = Headless::open(Shape::Damaged, (100, 30));
+    let app = &mut console.app;
+    app.pending.refresh = true;
+    app.pending.jobs = true;
+    let panicked = |command| Message::Panicked(Some(Box::new(command)), "a fault".to_owned());
+    update(app, panicked(Command::Jobs));
+    assert!(app.pending.refresh && !app.pending.jobs);
+    let later = app.moment.elapsed + Duration::from_secs(60);
+    let commands = update(
+        app,
+        Message::Tick(Moment {
+            now: app.moment.now,
+            elapsed: later,
+        }),
+    );
+    let refresh = |command: &Command| matches!(command, Command::Refresh(_));
+    assert!(!commands.iter().any(refresh), "it would overlap");
+    // Its own failure lets it be made again, after a while.
+    update(app, panicked(Command::Refresh(Vec::new())));
+    assert!(!app.pending.refresh && app.pending.next_refresh > later);
+    assert!(app.data.survey_error.is_some(), "what is shown is old");
+    // What only one pane shows is not asked for again and again.
+    app.pane = Pane::Cluster;
+    app.data.surroundings = None;
+    assert_eq!(update(app, panicked(Command::Surroundings)), []);
+    assert!(app.data.surroundings.is_some());
 }
 
 #[test]

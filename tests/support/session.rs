@@ -9,6 +9,7 @@ use std::{
 };
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::termios::LocalModes;
 
 use crate::support::Fixture;
 
@@ -34,6 +35,11 @@ pub fn cells(n: u16) -> std::num::NonZero<u16> {
     std::num::NonZero::new(n).unwrap()
 }
 
+/// The modes of a terminal that a shell has.
+pub const COOKED: LocalModes = LocalModes::ICANON
+    .union(LocalModes::ECHO)
+    .union(LocalModes::ISIG);
+
 /// Nothing takes longer on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -46,7 +52,7 @@ impl Session {
     pub fn run(f: &Fixture, program: &str, arguments: &[&str], rows: u16, cols: u16) -> Self {
         let mut command = CommandBuilder::new(program);
         command.args(arguments);
-        Self::start(f, command, (rows, cols))
+        Self::start(f, command, (rows, cols), &[])
     }
 
     /// With these variables set.
@@ -59,14 +65,16 @@ impl Session {
     ) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_maifdeck"));
         command.args(arguments);
-        for (key, value) in environment {
-            command.env(key, value);
-        }
-        Self::start(f, command, (rows, cols))
+        Self::start(f, command, (rows, cols), environment)
     }
 
     /// Any program.
-    pub fn start(f: &Fixture, mut command: CommandBuilder, (rows, cols): (u16, u16)) -> Self {
+    pub fn start(
+        f: &Fixture,
+        mut command: CommandBuilder,
+        (rows, cols): (u16, u16),
+        environment: &[(&str, &str)],
+    ) -> Self {
         let size = PtySize {
             rows,
             cols,
@@ -88,6 +96,9 @@ impl Session {
             "XDG_CONFIG_HOME",
         ] {
             command.env_remove(key);
+        }
+        for (key, value) in environment {
+            command.env(key, value);
         }
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -130,10 +141,9 @@ impl Session {
 
     /// Whether the terminal is as a shell wants it: lines, echo, signals.
     pub fn is_cooked(&self) -> bool {
-        use rustix::termios::{LocalModes, tcgetattr};
         let tty = std::fs::File::open(self.master.tty_name().unwrap()).unwrap();
-        let wanted = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
-        tcgetattr(&tty).unwrap().local_modes.contains(wanted)
+        let modes = rustix::termios::tcgetattr(&tty).unwrap();
+        modes.local_modes.contains(COOKED)
     }
 
     pub fn press(&mut self, keys: &str) {
@@ -250,6 +260,27 @@ impl Session {
         self.shown.0.lock().unwrap().bytes.len()
     }
 
+    /// Waits until more was sent than `before`, and then nothing for a while; how many bytes more.
+    #[track_caller]
+    pub fn redrawn(&self, before: usize) -> usize {
+        const CALM: Duration = Duration::from_millis(250);
+        let deadline = Instant::now() + PATIENCE;
+        let mut shown = self.shown.0.lock().unwrap();
+        loop {
+            let last = shown.bytes.len();
+            let waited = self
+                .shown
+                .1
+                .wait_timeout_while(shown, CALM, |shown| shown.bytes.len() == last);
+            let (now, calm) = waited.unwrap();
+            shown = now;
+            if calm.timed_out() && shown.bytes.len() > before {
+                return shown.bytes.len() - before;
+            }
+            assert!(Instant::now() < deadline, "nothing was drawn");
+        }
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.process_id().unwrap()
     }
@@ -257,6 +288,78 @@ impl Session {
     /// Processor time that it took so far.
     pub fn processor_time(&self) -> Duration {
         processor_time(self.pid())
+    }
+}
+
+/// The console on a terminal of which nobody else has the master: it is hung up when that is dropped.
+pub struct Lone {
+    pub child: std::process::Child,
+    master: std::fs::File,
+    parser: vt100::Parser,
+}
+
+impl Lone {
+    pub fn open(f: &Fixture) -> Self {
+        use rustix::pty::OpenptFlags;
+
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = rustix::pty::openpt(flags).unwrap();
+        rustix::pty::grantpt(&master).unwrap();
+        rustix::pty::unlockpt(&master).unwrap();
+        let path = rustix::pty::ptsname(&master, Vec::new()).unwrap();
+        let slave = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open(path.to_str().unwrap())
+            .unwrap();
+        let size = rustix::termios::Winsize {
+            ws_row: 30,
+            ws_col: 110,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        rustix::termios::tcsetwinsize(&master, size).unwrap();
+        let child = f
+            .command(&["--config", "maifdeck.toml"])
+            .env("TERM", "xterm-256color")
+            .stdin(slave.try_clone().unwrap())
+            .stdout(slave.try_clone().unwrap())
+            .stderr(slave)
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            master: master.into(),
+            parser: vt100::Parser::new(cells(30), cells(110), 0),
+        }
+    }
+
+    pub fn see(&mut self, words: &str) {
+        let mut buffer = [0; 8192];
+        while !self.parser.screen().contents().contains(words) {
+            let length = self.master.read(&mut buffer).unwrap();
+            self.parser.process(&buffer[..length]);
+        }
+    }
+
+    pub fn press(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Hangs up and waits for the end: the exit code, how long it took, and the processor time used.
+    pub fn hang_up(mut self) -> (Option<i32>, Duration, Duration) {
+        use rustix::process::{WaitId, WaitIdOptions};
+
+        let used = processor_time(self.child.id());
+        let hung_up = Instant::now();
+        drop(self.master);
+        // It has ended, and its figures are still there.
+        let pid = rustix::process::Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        rustix::process::waitid(WaitId::Pid(pid), ended).unwrap();
+        let took = hung_up.elapsed();
+        let used = processor_time(self.child.id()).saturating_sub(used);
+        (self.child.wait().unwrap().code(), took, used)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
         history::read_by_id,
         timeline::{Current, Earlier, Looked},
     },
-    volume::{ArtifactName, Level, Pulse},
+    volume::{ArtifactName, Level, Pulse, fault},
 };
 
 /// Histories up to this size are read to the last byte when they are shown: then agent, blocks,
@@ -50,6 +50,7 @@ impl Live {
         name: &ArtifactName,
         state: Option<StateId>,
     ) -> Result<Inspection, StoreError> {
+        fault::point("console.inspect").map_err(|error| StoreError::Failed(error.to_string()))?;
         let what = state.map_or_else(|| "current copy".to_owned(), |id| format!("version {id}"));
         let found = self.read(&self.current(), name, state)?;
         let what = format!("{what} on {}", found.volume);

@@ -12,7 +12,12 @@ use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::{Answer, Ask, Founder, Setup, draw, execute};
 use crate::console::{
-    Backend, canvas::Canvas, message::Message, run::words, terminal::Terminal, theme::Theme,
+    Backend,
+    canvas::Canvas,
+    message::Message,
+    run::{step_back, words},
+    terminal::Terminal,
+    theme::Theme,
 };
 
 /// How the first run ended.
@@ -53,7 +58,7 @@ pub async fn run(
                 return End::Open(backend, Vec::new());
             }
             Some(Message::Setup(answer)) => setup.answered(answer),
-            Some(Message::Panicked(what)) => setup.answered(Answer::Opened(Err(format!(
+            Some(Message::Panicked(_, what)) => setup.answered(Answer::Opened(Err(format!(
                 "a part of the engine failed: {what}; see the log"
             )))),
             Some(Message::Leave(code)) => return End::Leave(code),
@@ -97,10 +102,11 @@ fn call(founder: Arc<dyn Founder>, ask: Ask, sender: Sender<Message>) {
     let spawned = thread::Builder::new()
         .name("setup call".to_owned())
         .spawn(move || {
+            step_back();
             let called = catch_unwind(AssertUnwindSafe(|| execute(&*founder, ask)));
             let message = match called {
                 Ok(answer) => answer.map(Message::Setup),
-                Err(panic) => Some(Message::Panicked(words(&*panic))),
+                Err(panic) => Some(Message::Panicked(None, words(&*panic))),
             };
             if let Some(message) = message {
                 // The console may have closed meanwhile.
@@ -108,6 +114,6 @@ fn call(founder: Arc<dyn Founder>, ask: Ask, sender: Sender<Message>) {
             }
         });
     if let Err(error) = spawned {
-        drop(failed.try_send(Message::Panicked(error.to_string())));
+        drop(failed.try_send(Message::Panicked(None, error.to_string())));
     }
 }

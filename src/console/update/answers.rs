@@ -107,6 +107,34 @@ pub(super) fn answered(app: &mut App, message: Message) -> Vec<Command> {
     Vec::new()
 }
 
+/// A call will never be answered by itself: that it failed is its answer, and it may be made again
+/// after a while. Others are still under way.
+pub(super) fn unanswered(app: &mut App, asked: Command, why: &str) -> Vec<Command> {
+    let failed = format!("a part of the engine failed: {why}");
+    let (now, interval) = (app.moment.elapsed, app.settings.refresh);
+    let answer = match asked {
+        Command::Refresh(_) => Message::Survey(Err(failed)),
+        Command::Backups => Message::Backups(Err(failed)),
+        Command::Log(id) => Message::Log(id, Err(failed)),
+        Command::Surroundings => Message::Surroundings(Err(failed)),
+        Command::History(name) => Message::History(name, Err(failed)),
+        other => {
+            match other {
+                Command::Jobs | Command::Audit => app.pending.jobs = false,
+                Command::Lease | Command::TakeOver(..) | Command::StepDown => {
+                    app.pending.lease = false;
+                }
+                _ => {}
+            }
+            return Vec::new();
+        }
+    };
+    let commands = answered(app, answer);
+    app.pending.next_refresh = app.pending.next_refresh.max(now + interval * 5);
+    app.pending.next_backups = app.pending.next_backups.max(now + interval * 10);
+    commands
+}
+
 /// What was asked for by a dialog, when that is still open.
 fn read(app: &mut App, message: Message) {
     match message {

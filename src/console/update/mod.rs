@@ -91,12 +91,8 @@ fn changed(app: &mut App, message: Message) -> Vec<Command> {
         }],
         Message::Continued => vec![Command::Reenter],
         Message::Written => Vec::new(),
-        Message::Panicked(what) => {
-            app.pending = super::app::Pending {
-                next_refresh: app.moment.elapsed + app.settings.refresh * 5,
-                next_backups: app.moment.elapsed + app.settings.refresh * 10,
-                ..Default::default()
-            };
+        Message::Panicked(asked, what) => {
+            let commands = asked.map(|asked| answers::unanswered(app, *asked, &what));
             // What waits for an answer waits in vain.
             if app.dialog.as_ref().is_some_and(Dialog::waits) {
                 app.dialog = None;
@@ -105,7 +101,7 @@ fn changed(app: &mut App, message: Message) -> Vec<Command> {
                 Role::Critical,
                 format!("a part of the engine failed: {what}; see the log"),
             );
-            Vec::new()
+            commands.unwrap_or_default()
         }
         answer => answers::answered(app, answer),
     }
