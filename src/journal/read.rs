@@ -300,15 +300,15 @@ pub fn each<T: Send + 'static>(store: &Store, make: fn(&Record) -> T) -> Vec<T> 
     let pending: Vec<_> = ours
         .map(|slot| {
             slot.volume.start(Lane::Bulk, move |dir, pulse| {
-                let mut made = Vec::new();
+                let mut all = Vec::new();
                 for path in journals(&dir.own("journal"))? {
                     match read(&path) {
-                        Ok(record) => made.extend(record.as_ref().map(make)),
+                        Ok(record) => all.extend(record.as_ref().map(make)),
                         Err(error) => tracing::warn!(%error, "a journal is passed over"),
                     }
                     pulse.beat();
                 }
-                Ok(made)
+                Ok(all)
             })
         })
         .collect();
