@@ -35,7 +35,10 @@ struct Fixture {
 impl Fixture {
     /// A store of `partitions` × `replicas`.
     fn new(partitions: usize, replicas: usize) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::below(tempfile::tempdir().unwrap(), partitions, replicas)
+    }
+
+    fn below(dir: tempfile::TempDir, partitions: usize, replicas: usize) -> Self {
         let mut text = "[backup]\ndirectory = \"backups\"\n".to_owned();
         for p in 1..=partitions {
             let paths: Vec<_> = (1..=replicas).map(|r| format!("\"v/p{p}.{r}\"")).collect();
@@ -695,4 +698,139 @@ fn a_read_only_process_makes_no_backup() {
     let result = backup::create(&reader, &store.clock(), &Task::new());
     assert!(matches!(result, Err(StoreError::ReadOnly { .. })));
     assert!(!store.backups().exists());
+}
+
+#[test]
+fn a_file_with_as_many_names_as_can_be_is_copied() {
+    let store = Fixture::new(1, 1);
+    store.put("doc", "text");
+    let first = store.create();
+    let (kept, names) = (
+        store.root(&first).join("doc.maif"),
+        store.dir.path().join("names"),
+    );
+    fs::create_dir(&names).unwrap();
+    // ext4 allows 65,000; others many more.
+    let full = (0..65_001).any(|n| fs::hard_link(&kept, names.join(n.to_string())).is_err());
+    if !full {
+        println!("skipped: this file system has no limit within reach");
+        return;
+    }
+    let second = store.create();
+    assert_eq!(second.state, BackupState::Complete);
+    assert_eq!(second.new_bytes, second.bytes);
+    assert!(store.verify(&second, false).ok);
+    // The next one has a file with room for more names.
+    assert_eq!(store.create().new_bytes, 0);
+}
+
+#[test]
+fn what_lies_on_another_device_is_copied() {
+    let store = Fixture::new(1, 1);
+    store.put("doc", "text");
+    let first = store.root(&store.create());
+    let bind = |arguments: &[&str]| {
+        let run = Command::new(arguments[0])
+            .args(&arguments[1..])
+            .arg(&first)
+            .output();
+        run.is_ok_and(|output| output.status.success())
+    };
+    // No link leads from one mount to another, be it of the same directory.
+    if !bind(&["mount", "--bind", first.to_str().unwrap()]) {
+        println!("skipped: nothing can be mounted");
+        return;
+    }
+    let second = store.try_create();
+    assert!(bind(&["umount"]));
+    let second = second.unwrap();
+    assert_eq!(
+        (second.state, second.new_bytes),
+        (BackupState::Complete, second.bytes)
+    );
+    assert!(store.verify(&second, false).ok);
+}
+
+/// Else a file whose mode differs between replicas would be copied again each time one is away.
+#[test]
+fn of_replicas_that_agree_the_one_of_last_time_is_read() {
+    let mut store = Fixture::new(1, 2);
+    store.put("doc", "text");
+    let mode = |label: &str, mode: u32| {
+        let path = store.volume(label).join("doc.maif");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("p1.1", 0o640);
+    mode("p1.2", 0o600);
+    let (here, away) = (store.volume("p1.1"), store.volume("away"));
+    fs::rename(&here, &away).unwrap();
+    store.store = store.store.reopened();
+    let first = store.create();
+    let kept = store.root(&first).join("doc.maif");
+    assert_eq!(fs::metadata(kept).unwrap().mode() & 0o777, 0o600);
+    fs::rename(&away, &here).unwrap();
+    store.store = store.store.reopened();
+    assert_eq!(store.create().new_bytes, 0);
+}
+
+/// A file system of its own that can clone, unmounted in the end.
+struct Cloning(PathBuf);
+
+impl Cloning {
+    fn mount(directory: &Path) -> Option<Self> {
+        let (image, at) = (directory.join("image"), directory.join("mounted"));
+        File::create(&image).unwrap().set_len(160 << 20).unwrap();
+        fs::create_dir(&at).unwrap();
+        let done = |program: &str, arguments: &[&Path]| {
+            let run = Command::new(program).args(arguments).output();
+            run.is_ok_and(|output| output.status.success())
+        };
+        let mounted = done("mkfs.btrfs", &[Path::new("-q"), &image])
+            && done("mount", &[Path::new("-o"), Path::new("loop"), &image, &at]);
+        if !mounted {
+            println!("skipped: no file system that clones can be mounted");
+        }
+        mounted.then_some(Self(at))
+    }
+}
+
+impl Drop for Cloning {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_large_file_shares_its_blocks_with_the_source_where_that_can_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(mounted) = Cloning::mount(directory.path()) else {
+        return;
+    };
+    let store = Fixture::below(tempfile::tempdir_in(&mounted.0).unwrap(), 1, 1);
+    store.put("large", &"x".repeat(900_000));
+    store.put("small", "text");
+    let table = store.volume("p1.1").join("table.maif");
+    fs::write(&table, vec![b'x'; 700_000]).unwrap();
+    let report = store.create();
+    assert_eq!(report.state, BackupState::Complete, "{report:?}");
+    assert!(store.verify(&report, false).ok);
+    assert!(sha256sum_check(&store.root(&report)));
+    for name in ["large.maif", "table.maif"] {
+        let path = store.root(&report).join(name);
+        let source = store.volume("p1.1").join(name);
+        assert_eq!(digest(&path), digest(&source));
+        assert_eq!(fs::metadata(&path).unwrap().nlink(), 1);
+        let extents = Command::new("filefrag").arg("-v").arg(&path).output();
+        let extents = String::from_utf8(extents.unwrap().stdout).unwrap();
+        assert!(extents.contains("shared"), "{extents}");
+    }
+    // A save in place of the source leaves the backup as it was.
+    let kept = digest(&store.root(&report).join("table.maif"));
+    fs::write(&table, vec![b'y'; 700_000]).unwrap();
+    assert_eq!(digest(&store.root(&report).join("table.maif")), kept);
+    // Damage is seen in a clone too.
+    let large = store.volume("p1.1").join("large.maif");
+    flip(&large, 450_000);
+    fs::remove_dir_all(store.backups()).unwrap();
+    assert_eq!(store.create().state, BackupState::Partial);
 }

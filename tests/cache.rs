@@ -230,3 +230,72 @@ fn processes_share_one_cache() {
     let (entries, bytes) = status(&f);
     assert!(entries >= 1 && bytes <= 60 * 1024, "{entries} {bytes}");
 }
+
+#[test]
+fn a_successor_that_is_too_large_leaves_no_older_entry_to_be_served() {
+    let f = cached("max_size = \"20KiB\"");
+    f.run(&["put", "doc", "--text", "small"]).exits(0);
+    expect(&f, "doc", "small", false);
+    let large = "x".repeat(60_000);
+    f.run(&["put", "doc", "--text", &large]).exits(0);
+    expect(&f, "doc", &large, false);
+    assert_eq!(status(&f).0, 0);
+    fs::rename(f.path("a"), f.path("away")).unwrap();
+    assert_ne!(f.run(&["get", "doc"]).code, Some(0));
+}
+
+#[test]
+fn a_cache_that_cannot_be_used_is_a_slow_cache_and_no_reason_to_fail() {
+    let f = cached("");
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    // No directory at all, and one that cannot be made.
+    fs::write(f.path("cache"), "not a directory").unwrap();
+    expect(&f, "doc", "x", false);
+    expect(&f, "doc", "x", false);
+    assert_ne!(f.run(&["cache", "refresh", "doc"]).code, Some(0));
+    fs::remove_file(f.path("cache")).unwrap();
+    assert_eq!(status(&f), (0, 0));
+    expect(&f, "doc", "x", false);
+    // What stands where the entry should be is not an entry.
+    let path = entry(&f, "doc");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    expect(&f, "doc", "x", false);
+}
+
+#[test]
+fn odd_names_are_cached_like_others_and_versions_pass_by() {
+    let f = cached("");
+    f.run(&["put", "doc", "--text", "one"]).exits(0);
+    let odd = std::os::unix::ffi::OsStringExt::from_vec(b"odd-\xff .maif".to_vec());
+    let odd: std::ffi::OsString = odd;
+    fs::copy(remote(&f), f.path("a/p1").join(odd)).unwrap();
+    let name = hex::encode(b"odd-\xff ");
+    let out = f.path("out");
+    for cached in [false, true] {
+        let arguments = [
+            "--name-hex",
+            "get",
+            &name,
+            "-o",
+            out.to_str().unwrap(),
+            "--json",
+        ];
+        let got = f.run(&arguments).exits(0).json();
+        assert_eq!(got["cached"], cached, "{got}");
+    }
+    expect(&f, "doc", "one", false);
+    f.run(&["put", "doc", "--text", "two"]).exits(0);
+    let history = f.run(&["versions", "doc", "--json"]).exits(0).json();
+    let id = history["versions"][0]["id"].as_str().unwrap();
+    let arguments = [
+        "get",
+        "doc",
+        "--version",
+        id,
+        "-o",
+        out.to_str().unwrap(),
+        "--json",
+    ];
+    assert_eq!(f.run(&arguments).exits(0).json()["cached"], false);
+}

@@ -430,3 +430,77 @@ fn a_replica_is_not_dropped_by_an_edited_configuration() {
         refused.stderr
     );
 }
+
+/// A change that was cut off goes on as a plan of its own: what no copy tells of moves too.
+#[test]
+fn histories_and_removals_come_home_when_a_change_is_ended_by_another_plan() {
+    let f = store(2, "md5-modulo");
+    let added = new_partition(&f, "p3");
+    let killed = f
+        .command(&["partitions", "add", &added, "--yes"])
+        .env("MAIFDECK_FAULT", "layout.configured=kill")
+        .output()
+        .unwrap();
+    assert_eq!(killed.status.code(), None);
+    // The removed one is not lost meanwhile.
+    let survey = f.run(&["replicas", "--json"]).json();
+    assert_eq!(survey["summary"]["lost"], 0, "{}", survey["findings"]);
+    f.run(&["partitions", "rebalance", "--yes"]).exits(0);
+    is_whole(&f, &BTreeSet::new());
+    let survey = f.run(&["versions", &name(0), "--json"]).exits(0).json();
+    let versions = survey["versions"].as_array().unwrap();
+    assert_eq!(versions.len(), 3, "{survey}");
+    for version in versions {
+        assert_eq!(version["volumes"], 2, "{survey}");
+    }
+    // All that is left of it is at one partition.
+    let holds = |partition: &&&str| {
+        let versions = fs::read_dir(f.path(&format!("a/{partition}/versions")));
+        versions.is_ok_and(|mut v| {
+            v.any(|v| {
+                v.unwrap()
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with("artifact-0_")
+            })
+        })
+    };
+    assert_eq!(["p1", "p2", "p3"].iter().filter(holds).count(), 1);
+    f.run(&["put", &name(0), "--text", "again"]).exits(0);
+    let put = f.run(&["replicas", &name(0), "--json"]).exits(0).json();
+    assert_eq!(put["artifacts"][0]["reference"]["generation"], 4);
+}
+
+/// An old copy that was left where the artifact is going would be taken for the right one.
+#[test]
+fn a_partition_is_no_home_again_while_an_old_copy_was_left_there() {
+    let f = store(2, "rendezvous");
+    let home = |f: &Fixture| {
+        let survey = f.run(&["replicas", &name(1), "--json"]).json();
+        survey["artifacts"][0]["partition"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let old = home(&f);
+    let file = format!("{}.maif", name(1));
+    let left = f.path(&format!("b/{old}/{file}"));
+    let aside = f.path("aside.maif");
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .args([&left, &aside])
+        .status();
+    assert!(copied.unwrap().success());
+    let before = fs::read_to_string(f.path("maifdeck.toml")).unwrap();
+    f.run(&["partitions", "drain", &old, "--yes"]).exits(0);
+    f.run(&["put", &name(1), "--text", "1 changed"]).exits(0);
+    fs::rename(&aside, &left).unwrap();
+    // Back to the old weights.
+    fs::write(f.path("maifdeck.toml"), before).unwrap();
+    let refused = f.run(&["config", "apply", "--yes"]).exits(2);
+    assert!(
+        refused.stderr.contains("replicas repair"),
+        "{}",
+        refused.stderr
+    );
+}

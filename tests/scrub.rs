@@ -217,3 +217,50 @@ fn what_changes_while_a_scrub_runs_is_not_taken_for_damage() {
     assert!(found.starts_with("lost on p1.2: "), "{found}");
     assert_eq!(report.verified, 5);
 }
+
+/// What could not be read was not scrubbed: it is told, and the next scrub stays due.
+#[test]
+fn a_scrub_is_whole_only_when_it_reached_everything_from_the_first_name_on() {
+    let f = Fixture::grid(1, 3);
+    f.run(&["put", "doc", "--text", "x"]).exits(0);
+    f.run(&["put", "other", "--text", "x"]).exits(0);
+    f.configure("store", "undo_window = \"7d\"");
+    let text = fs::read_to_string(f.path("maifdeck.toml")).unwrap();
+    fs::write(
+        f.path("maifdeck.toml"),
+        format!("{text}\n[scrub]\nevery = \"1ms\"\n"),
+    )
+    .unwrap();
+    let overdue = |f: &Fixture| {
+        let status = f.run(&["status", "--json"]).json();
+        let findings = status["findings"].as_array().unwrap().clone();
+        let found = findings.iter().find(|f| f["kind"] == "scrub-overdue");
+        found.unwrap()["message"].as_str().unwrap().to_owned()
+    };
+    fs::rename(f.path("b/p1"), f.path("b-away")).unwrap();
+    let report = scrub(&f, &[]).exits(1).json();
+    assert_eq!(report["scrub"]["unread"], 2, "{report}");
+    assert_eq!(report["scrub"]["verified"], 4, "{report}");
+    assert!(
+        report["scrub"]["found"][0]
+            .as_str()
+            .unwrap()
+            .contains("p1.2"),
+        "{report}"
+    );
+    assert!(
+        overdue(&f).contains("never came to its end"),
+        "{}",
+        overdue(&f)
+    );
+    fs::rename(f.path("b-away"), f.path("b/p1")).unwrap();
+    // One of chosen artifacts is not whole either.
+    scrub(&f, &["--since", "2020-01-01"]).exits(0);
+    assert!(
+        overdue(&f).contains("never came to its end"),
+        "{}",
+        overdue(&f)
+    );
+    scrub(&f, &[]).exits(0);
+    assert!(overdue(&f).contains("ended"), "{}", overdue(&f));
+}

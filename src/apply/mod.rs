@@ -72,6 +72,12 @@ impl Job {
                 StoreError::Lease(_) | StoreError::Locked { .. } | StoreError::LayoutDiffers(_) => {
                     JobState::Interrupted
                 }
+                // The layout may be raised and the configuration not name it: only going on helps.
+                StoreError::Failed(_) | StoreError::Volume(_)
+                    if matches!(self.plan.intent, Intent::Layout { .. }) =>
+                {
+                    JobState::Interrupted
+                }
                 _ => JobState::Failed,
             };
             let bytes = task.snapshot().bytes_done;

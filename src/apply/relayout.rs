@@ -49,7 +49,7 @@ pub fn raise(store: &Store, layout: &Layout, text: &str, file: &Path) -> Result<
     if raised * 2 <= store.slots().len() {
         return Err(StoreError::Failed(format!(
             "the layout was raised on {raised} volumes only, not on most of them ({}); \
-             plan it again when they answer",
+             `maifdeck jobs resume` goes on when they answer",
             why.join("; ")
         )));
     }

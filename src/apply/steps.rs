@@ -213,6 +213,16 @@ impl Context<'_> {
             Step::Copy { to, .. } | Step::Version { to, .. } | Step::MendVersion { to, .. } => {
                 note(to);
             }
+            // What stays there is not what a volume of either should hold.
+            Step::Move { from, to, .. } => {
+                let partitions = self.store.partitions();
+                for slot in self.store.slots() {
+                    let partition = partitions.get(slot.partition);
+                    if partition.is_some_and(|p| p.name == *from || p.name == *to) {
+                        note(slot.label());
+                    }
+                }
+            }
             Step::Put { expect, .. } | Step::Remove { expect, .. } => {
                 for (label, _) in expect {
                     note(label);

@@ -12,7 +12,7 @@ use crate::{
     planner, report,
     store::{Store, StoreError, lease, mark},
     survey::VolumeState,
-    volume::{At, Probe},
+    volume::{At, Pending, Probe},
 };
 
 /// `volume list/mark/replace/probe`
@@ -24,8 +24,9 @@ pub fn volume(context: &Context<'_>, command: &VolumeCommand) -> Result<u8, Stor
             store.require_write()?;
             let probe = mark::probe(&store, volume)?;
             let asked = store.slot(volume).map(|slot| &slot.volume);
-            let distrust = asked.map(|volume| lease::acquire::distrust(volume, Some(&probe)));
-            print_probe(context, volume, &probe, distrust.transpose()?.flatten());
+            let asked = asked.map(|volume| lease::acquire::distrust(volume, Some(&probe)));
+            let distrust = asked.map(Pending::wait).transpose()?.flatten();
+            print_probe(context, volume, &probe, distrust);
             Ok(Exit::DONE)
         }
         VolumeCommand::Mark { volume, confirm } => {

@@ -9,6 +9,7 @@ use super::{Forecast, Intent, Plan, SpaceNeed, Step, Summary};
 use crate::{
     store::placement::Homes,
     survey::{ArtifactView, CopyState, Survey, VersionView},
+    volume::ArtifactName,
 };
 
 /// A volume of the layout to come.
@@ -45,6 +46,13 @@ pub struct Next {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RebalanceRefused {
     #[error(
+        "a copy of {name} was left on {partition}, where it would be at home again; `maifdeck replicas repair {name}` first"
+    )]
+    LeftBehind {
+        name: ArtifactName,
+        partition: String,
+    },
+    #[error(
         "the file system of {volumes} would be filled to {percent} %, beyond max_fill ({max_fill} %): {needed} bytes are needed there, {free} are free; free room there or raise store.max_fill"
     )]
     Full {
@@ -79,6 +87,7 @@ pub fn rebalance(
     };
     draft.before = vec![0; survey.partitions.len()];
     for (row, artifact) in survey.artifacts.iter().enumerate() {
+        draft.has_one_place(artifact)?;
         draft.artifact(artifact, survey.history(row));
     }
     draft.space()?;
@@ -109,16 +118,48 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
+    /// What an artifact left behind where it would be at home again would be taken for the right copy:
+    /// what home knows rules.
+    fn has_one_place(&self, artifact: &ArtifactView) -> Result<(), RebalanceRefused> {
+        let goes = self.next.homes.of(&artifact.name);
+        let to = self.next.partitions.get(goes).map(|(name, _)| name);
+        let name_of = |index: u16| {
+            let partition = self.survey.partitions.get(usize::from(index));
+            partition.map(|partition| &*partition.name)
+        };
+        let home = name_of(artifact.home);
+        let place = |copy: &crate::survey::CopyView| {
+            copy.size?;
+            name_of(self.survey.volume(copy.volume)?.partition)
+        };
+        let to = to.map(String::as_str);
+        let lies = |there: bool| {
+            let mut copies = artifact.copies.iter().filter_map(place);
+            copies.any(|place| (Some(place) == to) == there)
+        };
+        if self.next.change.is_some() && home != to && lies(true) && lies(false) {
+            return Err(RebalanceRefused::LeftBehind {
+                name: artifact.name.clone(),
+                partition: to.unwrap_or_default().to_owned(),
+            });
+        }
+        Ok(())
+    }
+
     fn artifact(&mut self, artifact: &ArtifactView, history: &[VersionView]) {
         if artifact.vanished {
             return;
         }
         let misplaced = |copy: &&crate::survey::CopyView| copy.state == CopyState::Misplaced;
-        let place = artifact
-            .copies
-            .iter()
-            .find(misplaced)
-            .and_then(|copy| self.survey.volume(copy.volume))
+        // A move that was cut off may have left a history behind that no copy tells of.
+        let stray = history.iter().find_map(|version| version.stray);
+        let copies = artifact.copies.iter();
+        let place = copies
+            .filter(misplaced)
+            .map(|copy| copy.volume)
+            .chain(stray)
+            .next()
+            .and_then(|volume| self.survey.volume(volume))
             .map_or(artifact.home, |volume| volume.partition);
         let lies = usize::from(place);
         let goes = self.next.homes.of(&artifact.name);
@@ -148,7 +189,8 @@ impl Draft<'_> {
                 *count += u64::from(!artifact.removed);
             }
         };
-        if from == to && !artifact.copies.iter().any(|copy| misplaced(&copy)) {
+        let is_whole = stray.is_none() && !artifact.copies.iter().any(|copy| misplaced(&copy));
+        if from == to && is_whole {
             self.summary.same += 1;
             stays(self);
             return;
@@ -272,7 +314,7 @@ mod tests {
     use crate::{
         store::config::Placement,
         survey::{ArtifactState, CopyView, PartitionView, Prints, Stamp, VolumeIndex},
-        volume::{ArtifactName, Level},
+        volume::Level,
     };
 
     /// One artifact of 60 bytes that is misplaced, and two volumes at its home.

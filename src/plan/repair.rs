@@ -14,7 +14,7 @@ use crate::{
     report::plural,
     survey::{
         ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, Reason, RottenVersion,
-        Survey, VolumeState,
+        Survey, VersionView, VolumeState,
     },
     volume::{ArtifactName, VersionKind},
 };
@@ -104,6 +104,7 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn artifact(&mut self, row: usize, artifact: &'a ArtifactView) {
         let before = self.steps.len();
+        let mut comes_home = false;
         if self.choice.volume.is_none()
             && let Some(coming) = Homecoming::of(self.survey, artifact)
         {
@@ -111,6 +112,12 @@ impl<'a> Draft<'a> {
             self.summary.bytes += coming.add_to(&mut self.needs);
             self.summary.copies += coming.copies;
             self.moves.push(coming.step);
+            comes_home = true;
+        } else if self.choice.volume.is_none()
+            && let Some(step) = history_comes_home(self.survey, artifact, self.survey.history(row))
+        {
+            self.moves.push(step);
+            comes_home = true;
         }
         if self.choice.volume.is_some() && artifact.reference.is_none() {
             // Nothing that one volume could be made equal to.
@@ -133,7 +140,7 @@ impl<'a> Draft<'a> {
         }
         let misplaced = |copy: &CopyView| copy.state == CopyState::Misplaced;
         // A homecoming brings the history along.
-        if !artifact.copies.iter().any(misplaced) {
+        if !comes_home && !artifact.copies.iter().any(misplaced) {
             self.histories(row, artifact);
         }
         if self.steps.len() == before && artifact.state == ArtifactState::Ok {
@@ -388,7 +395,7 @@ impl<'a> Draft<'a> {
             let all = all
                 .filter(|copy| copy.state != CopyState::Misplaced)
                 .count();
-            if usize::from(version.volumes) >= all.min(self.reachable(artifact)) {
+            if usize::from(version.at_home) >= all.min(self.reachable(artifact)) {
                 continue;
             }
             for copy in replicas.iter().filter(|copy| copy.volume != version.volume) {
@@ -408,6 +415,26 @@ impl<'a> Draft<'a> {
             }
         }
     }
+}
+
+/// Versions that a move which was cut off left where the artifact was before.
+fn history_comes_home(
+    survey: &Survey,
+    artifact: &ArtifactView,
+    history: &[VersionView],
+) -> Option<Step> {
+    let stray = history.iter().find_map(|version| version.stray)?;
+    let from = survey
+        .partitions
+        .get(usize::from(survey.volume(stray)?.partition))?;
+    let home = survey.partitions.get(usize::from(artifact.home))?;
+    let lacking = history.iter().filter(|version| version.at_home == 0);
+    Some(Step::Move {
+        name: artifact.name.clone(),
+        from: from.name.to_string(),
+        to: home.name.to_string(),
+        bytes: lacking.map(|version| version.size).sum(),
+    })
 }
 
 /// The volumes of its home that cannot be read.

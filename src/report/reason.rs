@@ -119,26 +119,26 @@ fn why(survey: &Survey, artifact: &ArtifactView, reference: &Reference) -> Strin
 
 /// A copy that is behind, and where its bytes are kept.
 fn older(survey: &Survey, ahead: VolumeIndex, behind: Behind) -> String {
-    let mut words = format!(
+    let words = format!(
         "{} holds generation {}",
         survey.label(behind.volume),
         behind.generation
     );
-    if let Some((volume, id)) = behind.archived {
-        let place = if volume == ahead {
-            "there".to_owned()
-        } else {
-            format!("on {}", survey.label(volume))
-        };
-        let time = id.time();
-        let format = if time.year() == survey.at.year() {
-            "%-d %B"
-        } else {
-            "%-d %B %Y"
-        };
-        words += &format!(", archived {place} on {}", time.format(format));
-    }
-    words
+    let Some((volume, id)) = behind.archived else {
+        return words;
+    };
+    let place = if volume == ahead {
+        "there".to_owned()
+    } else {
+        format!("on {}", survey.label(volume))
+    };
+    let time = id.time();
+    let format = if time.year() == survey.at.year() {
+        "%-d %B"
+    } else {
+        "%-d %B %Y"
+    };
+    format!("{words}, archived {place} on {}", time.format(format))
 }
 
 /// Where the newest intact bytes are, in words.

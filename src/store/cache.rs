@@ -176,12 +176,23 @@ impl Cache {
         }))
     }
 
-    /// Keeps a verified artifact, and makes room for it.
+    /// Keeps a verified artifact. What cannot be kept leaves no entry: an older one would be served
+    /// as the last that was seen.
     fn keep(&self, name: &ArtifactName, fetched: &Fetched) -> Result<(), StoreError> {
         let size = fetched.verification.size;
-        if size > self.max_size {
-            return Ok(());
+        let kept = if size > self.max_size {
+            Ok(false)
+        } else {
+            self.store(name, fetched, size).map(|()| true)
+        };
+        if !matches!(kept, Ok(true)) {
+            self.invalidate(name)?;
         }
+        kept.map(|_| ())
+    }
+
+    /// Stages an artifact, makes room for it and gives it its name.
+    fn store(&self, name: &ArtifactName, fetched: &Fetched, size: u64) -> Result<(), StoreError> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -334,7 +345,11 @@ impl Store {
 
     /// Fetches the current copy into the cache, whatever it holds.
     pub fn refresh(&self, cache: &Cache, name: &ArtifactName) -> Result<Fetched, StoreError> {
-        let fetched = self.fetch(name)?;
+        let fetched = self.fetch(name).inspect_err(|error| {
+            if matches!(error, StoreError::NotFound { .. }) {
+                harmless(cache.invalidate(name));
+            }
+        })?;
         cache.keep(name, &fetched)?;
         Ok(fetched)
     }

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     batch::{self, Batches},
+    commit::discard,
     error::StoreError,
     grid::Store,
     lease,
@@ -81,6 +82,10 @@ impl Store {
                 failed.iter().any(|failed| failed.label() == slot.label())
             });
         }
+        let staged: Vec<Option<PathBuf>> = places
+            .iter()
+            .map(|place| Some(place.as_ref().ok()?.staged.as_ref()?.path.clone()))
+            .collect();
         publish(&mut places, commit);
         for work in [Dir::sync_versions, Dir::sync_current] {
             for (label, error) in batch::on_each(slots.iter().copied(), work) {
@@ -89,6 +94,11 @@ impl Store {
                         *place = Err(error.again().into());
                     }
                 }
+            }
+        }
+        for ((place, slot), staged) in places.iter().zip(&slots).zip(staged) {
+            if let (Err(_), Some(path)) = (place, staged) {
+                discard(slot, path);
             }
         }
         places.into_iter().map(|place| conclude(&place?)).collect()
@@ -123,12 +133,7 @@ fn stage_again(places: &mut [Place<'_>], failed: impl Fn(&Slot) -> bool) {
             continue;
         }
         if let Some(staged) = making.staged.take() {
-            let removed = making.transfer.target.volume.run(Lane::Bulk, move |_, _| {
-                std::fs::remove_file(&staged.path).at("remove", &staged.path)
-            });
-            if let Err(error) = removed {
-                tracing::warn!(%error, "a staged file stays until the next sweep");
-            }
+            discard(making.transfer.target, staged.path.clone());
         }
         match start(&making.transfer, Durable::Now).wait() {
             Ok(staged) => making.staged = Some(Arc::new(staged)),

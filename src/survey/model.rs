@@ -208,6 +208,10 @@ pub struct VersionView {
     pub volume: VolumeIndex,
     /// How many volumes hold it.
     pub volumes: u16,
+    /// How many of them are replicas of its home.
+    pub at_home: u16,
+    /// One that holds it and is none.
+    pub stray: Option<VolumeIndex>,
 }
 
 /// How bad a finding is. Orders worst first.

@@ -5,7 +5,7 @@
 //! is every minute, and goes on from there. It changes nothing on any volume.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     sync::Arc,
     time::{Duration, Instant},
@@ -60,6 +60,8 @@ pub struct ScrubReport {
     pub verified: u64,
     /// Copies trusted because their file is unchanged.
     pub trusted: u64,
+    /// Copies on volumes that cannot be read: nothing is known of them, and the scrub is not whole.
+    pub unread: u64,
     pub bytes: u64,
     /// In words: what is damaged, missing, behind or contested, and where.
     pub found: Vec<String>,
@@ -75,7 +77,7 @@ impl ScrubReport {
     /// In one sentence.
     pub fn words(&self) -> String {
         format!(
-            "{} found, {} queued for repair, {} mended, {} verified{}, of {}",
+            "{} found, {} queued for repair, {} mended, {} verified{}{}, of {}",
             report::count(self.found.len() as u64),
             report::count(self.queued.len() as u64),
             report::count(self.mended),
@@ -83,6 +85,10 @@ impl ScrubReport {
             match self.trusted {
                 0 => String::new(),
                 trusted => format!(", {} unchanged and trusted", report::count(trusted)),
+            },
+            match self.unread {
+                0 => String::new(),
+                unread => format!(", {} could not be reached", report::count(unread)),
             },
             report::plural(self.artifacts, "artifact", "artifacts"),
         )
@@ -94,6 +100,9 @@ impl ScrubReport {
 pub struct Cursor {
     /// The last name gone over; `None` after an end.
     pub after: Option<ArtifactName>,
+    /// Whether everything up to there was read, and not only some artifacts or what could be reached.
+    #[serde(default)]
+    pub whole: bool,
     pub finished_at: Option<DateTime<Utc>>,
 }
 
@@ -143,6 +152,9 @@ pub fn scrub(
     if !scope.resume {
         cursor.after = None;
     }
+    let selects = scope.only_errors || scope.since.is_some();
+    // What an earlier scrub left out before the cursor stays unread when it is resumed.
+    cursor.whole = !selects && (cursor.after.is_none() || cursor.whole);
     let mut work = Scrub {
         store,
         scope,
@@ -154,6 +166,8 @@ pub fn scrub(
         report: ScrubReport::default(),
     };
     let rows = work.rows(&cursor);
+    work.name_unreadable(&rows);
+    cursor.whole &= work.report.unread == 0;
     task.totals(rows.len() as u64, work.bytes(&rows));
     task.phase("scrubbing");
     let mut saved = Instant::now();
@@ -181,14 +195,14 @@ pub fn scrub(
         task.sleep(began.elapsed() * scope.tranquility);
     }
     work.report.finished = true;
-    let whole = !scope.only_errors && scope.since.is_none();
     cursor = Cursor {
         after: None,
-        finished_at: if whole {
+        finished_at: if cursor.whole {
             Some(store.clock().now())
         } else {
             cursor.finished_at
         },
+        whole: false,
     };
     cursor.save(&id)?;
     checked.remember(std::mem::take(&mut work.read))?;
@@ -239,6 +253,32 @@ impl Scrub<'_> {
         })
         .map(|(row, _)| row)
         .collect()
+    }
+
+    /// Tells of the copies on volumes that cannot be read, a line a volume.
+    fn name_unreadable(&mut self, rows: &[usize]) {
+        let artifacts = rows
+            .iter()
+            .filter_map(|row| self.survey.artifacts.get(*row));
+        let mut unread = BTreeMap::<usize, u64>::new();
+        for copy in artifacts
+            .filter(|a| !a.removed)
+            .flat_map(|a| a.copies.iter())
+        {
+            if copy.state == CopyState::Unreachable {
+                *unread.entry(usize::from(copy.volume.0)).or_default() += 1;
+            }
+        }
+        for (position, count) in unread {
+            self.report.unread += count;
+            let volume = self.survey.volumes.get(position);
+            self.report.found.push(format!(
+                "{} on {} could not be read: the volume is {}",
+                report::plural(count, "copy", "copies"),
+                volume.map_or("?", |volume| &volume.label),
+                volume.map_or("away", |volume| volume.state.word())
+            ));
+        }
     }
 
     fn bytes(&self, rows: &[usize]) -> u64 {

@@ -168,6 +168,15 @@ impl Dir {
 
     /// Makes staged bytes the current copy; durable after [`Dir::sync_current`].
     pub fn publish(&self, staged: &Staged, name: &ArtifactName) -> Result<(), VolumeError> {
+        let published = self.rename_staged(staged, name);
+        if published.is_err() {
+            // Nothing else looks for it; the error that is reported is the first one.
+            let _ = fs::remove_file(&staged.path);
+        }
+        published
+    }
+
+    fn rename_staged(&self, staged: &Staged, name: &ArtifactName) -> Result<(), VolumeError> {
         let target = self.copy_path(name);
         if let Some(record) = &staged.sidecar {
             let mut lines = vec![*record];

@@ -1,14 +1,16 @@
 //! Named failure points: where a test makes the process die or the file system fail.
 //!
-//! `MAIFDECK_FAULT=<point>=<what>[@<n>]` makes the n-th (default first) passage of a point fail:
-//! `kill` is SIGKILL, `stop` SIGSTOP, `eio` and `enospc` are errors. Development builds only:
-//! a release build has no points.
+//! `MAIFDECK_FAULT=<point>=<what>[@<n>[+]]` makes the n-th (default first) passage of a point fail,
+//! with a `+` all after it too: `kill` is SIGKILL, `stop` SIGSTOP, `eio` and `enospc` are errors.
+//! `MAIFDECK_FAULT_LOG=<file>` gets the name of every point that is passed, so that a test finds them
+//! all. Development builds only: a release build has no points.
 
 use std::{
-    io,
+    fs::OpenOptions,
+    io::{self, Write},
     sync::{
         OnceLock,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
 };
 
@@ -16,7 +18,9 @@ use std::{
 struct Fault {
     point: String,
     what: String,
-    countdown: AtomicU32,
+    countdown: AtomicI64,
+    /// Also when it has failed before.
+    again: bool,
 }
 
 static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
@@ -26,10 +30,15 @@ pub fn point(name: &str) -> io::Result<()> {
     if !cfg!(debug_assertions) {
         return Ok(());
     }
+    log(name);
     let Some(fault) = FAULT.get_or_init(planted) else {
         return Ok(());
     };
-    if fault.point != name || fault.countdown.fetch_sub(1, Ordering::SeqCst) != 1 {
+    if fault.point != name {
+        return Ok(());
+    }
+    let left = fault.countdown.fetch_sub(1, Ordering::SeqCst);
+    if left > 1 || (left < 1 && !fault.again) {
         return Ok(());
     }
     let signal = |signal| {
@@ -44,13 +53,29 @@ pub fn point(name: &str) -> io::Result<()> {
     Ok(())
 }
 
+fn log(name: &str) {
+    let Some(path) = std::env::var_os("MAIFDECK_FAULT_LOG") else {
+        return;
+    };
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    // One write a line: several threads pass points.
+    if let Ok(mut file) = file {
+        let _ = file.write_all(format!("{name}\n").as_bytes());
+    }
+}
+
 fn planted() -> Option<Fault> {
     let text = std::env::var("MAIFDECK_FAULT").ok()?;
     let (point, rest) = text.split_once('=')?;
     let (what, count) = rest.split_once('@').unwrap_or((rest, "1"));
+    let (count, again) = match count.strip_suffix('+') {
+        Some(count) => (count, true),
+        None => (count, false),
+    };
     Some(Fault {
         point: point.to_owned(),
         what: what.to_owned(),
-        countdown: AtomicU32::new(count.parse().ok()?),
+        countdown: AtomicI64::new(count.parse().ok()?),
+        again,
     })
 }

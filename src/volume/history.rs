@@ -252,8 +252,13 @@ impl Dir {
         name: &ArtifactName,
         file: HistoryFile,
     ) -> Result<(), VolumeError> {
-        fault::point("remove.before-mark").at("write", staged)?;
-        self.publish_version(staged, name, file)?;
+        let before = fault::point("remove.before-mark").at("write", staged);
+        let published = before.and_then(|()| self.publish_version(staged, name, file));
+        if published.is_err() {
+            // Nothing else looks for it; the error that is reported is the first one.
+            let _ = fs::remove_file(staged);
+        }
+        published?;
         fault::point("remove.marked").at("write", staged)?;
         self.sync_versions()
     }

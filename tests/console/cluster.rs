@@ -12,7 +12,7 @@ use maifdeck::{
         held::{HeldLock, LockOf},
         lease::{LeaseState, LeaseView},
     },
-    survey::FindingKind,
+    survey::{FindingKind, VolumeState},
 };
 
 use crate::{
@@ -225,6 +225,37 @@ fn an_expired_lease_is_a_finding_and_one_that_is_lost_is_told() {
     becomes(&mut console, expired());
     let kinds: Vec<_> = console.app.data.findings.iter().map(|f| f.kind).collect();
     assert!(kinds.contains(&FindingKind::LeaseExpired));
+}
+
+#[test]
+fn a_lease_that_is_lost_with_its_volume_is_a_finding_and_keeps_nobody_from_marking_a_new_disk() {
+    let mut backend = FakeBackend::new(Shape::Damaged);
+    *backend.lease.get_mut().unwrap() = LeaseView::unknown(Some("p1.1 is unmarked".to_owned()));
+    let mut console = Headless::with(backend, Theme::new(ThemeName::Dark, false), (100, 30));
+    let findings = &console.app.data.findings;
+    let finding = findings
+        .iter()
+        .find(|f| f.kind == FindingKind::LeaseUnknown);
+    assert!(finding.unwrap().message.contains("no host can write"));
+    console.press("3 F");
+    assert!(console.text().contains("nobody knows who leads"));
+    console.press("6");
+    let volumes = &console.app.survey().unwrap().volumes;
+    let states: Vec<_> = volumes.iter().map(|v| v.state).collect();
+    let unmarked = states
+        .iter()
+        .position(|s| *s == VolumeState::Unmarked)
+        .unwrap();
+    for _ in 0..unmarked {
+        console.press("j");
+    }
+    console.press("m");
+    assert!(
+        !console.text().contains("nobody knows who leads"),
+        "{}",
+        console.text()
+    );
+    assert!(console.app.dialog.is_some());
 }
 
 #[test]

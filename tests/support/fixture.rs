@@ -460,6 +460,7 @@ fn survey(shape: Shape) -> Survey {
         placement: "md5-modulo",
         skew: 1.0,
         scrub: Cursor {
+            whole: false,
             after: None,
             finished_at: (shape == Shape::Healthy).then(|| before(76)),
         },
@@ -486,6 +487,8 @@ fn survey(shape: Shape) -> Survey {
                     written: at.timestamp(),
                     volume: VolumeIndex(row as u16 % 4 * 3),
                     volumes: 3,
+                    at_home: 3,
+                    stray: None,
                 });
             }
         }

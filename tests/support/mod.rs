@@ -116,6 +116,38 @@ impl Fixture {
         self.command(arguments).output().unwrap().into()
     }
 
+    /// The same store in another place.
+    pub fn copied(&self) -> Self {
+        let other = Self::empty();
+        let copied = Command::new("cp")
+            .args(["-a", "--"])
+            .arg(self.path("."))
+            .arg(other.directory.path())
+            .status();
+        assert!(copied.unwrap().success());
+        let config = other.path("maifdeck.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let root = |fixture: &Self| fixture.directory.path().to_str().unwrap().to_owned();
+        std::fs::write(config, text.replace(&root(self), &root(&other))).unwrap();
+        other
+    }
+
+    /// How often a command passes each named failure point when nothing fails.
+    pub fn passes(&self, command: &[&str]) -> BTreeMap<String, usize> {
+        let log = self.path("points");
+        let run = self
+            .command(command)
+            .env("MAIFDECK_FAULT_LOG", &log)
+            .output();
+        Run::from(run.unwrap()).exits(0);
+        let mut points = BTreeMap::new();
+        for point in std::fs::read_to_string(&log).unwrap().lines() {
+            *points.entry(point.to_owned()).or_default() += 1;
+        }
+        std::fs::remove_file(&log).unwrap();
+        points
+    }
+
     /// Appends to a section of the configuration.
     pub fn configure(&self, section: &str, line: &str) {
         let path = self.path("maifdeck.toml");

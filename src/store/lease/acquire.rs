@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     store::{error::StoreError, grid::Store, slot::Slot},
-    volume::{Identity, Lane, LockMode, Probe, Volume, fault, holders, mount},
+    volume::{Identity, Lane, LockMode, Pending, Probe, Volume, dir::OWN, fault, holders, mount},
 };
 
 /// How long to wait for a lease that somebody holds.
@@ -74,7 +74,11 @@ pub fn control(store: &Store) -> Result<&Slot, StoreError> {
 /// Refuses where flock or link are not what the protocol stands on.
 pub fn require_trust(slot: &Slot) -> Result<(), StoreError> {
     let probe = slot.identity.as_ref().and_then(|i| i.probe.as_ref());
-    match distrust(&slot.volume, probe)? {
+    trust(slot, distrust(&slot.volume, probe).wait()?)
+}
+
+fn trust(slot: &Slot, distrust: Option<String>) -> Result<(), StoreError> {
+    match distrust {
         None => Ok(()),
         Some(reason) => Err(LeaseError::Untrusted {
             path: slot.volume.path().display().to_string(),
@@ -84,19 +88,19 @@ pub fn require_trust(slot: &Slot) -> Result<(), StoreError> {
     }
 }
 
-/// Why no lease can live on a volume: by what was found there, then by how it is mounted.
-pub fn distrust(volume: &Volume, probe: Option<&Probe>) -> Result<Option<String>, StoreError> {
+/// Asks why no lease can live on a volume: by what was found there, then by how it is mounted.
+pub fn distrust(volume: &Volume, probe: Option<&Probe>) -> Pending<Option<String>> {
     let missing = probe.and_then(|probe| match (probe.flock, probe.hard_link) {
         (false, _) => Some("the probe found that flock does not exclude there"),
         (_, false) => Some("the probe found no hard links there"),
         _ => None,
     });
-    if let Some(reason) = missing {
-        return Ok(Some(reason.to_owned()));
-    }
-    Ok(volume.run(Lane::Short, |dir, _| {
-        Ok(mount::of(dir.path()).and_then(|mount| mount.distrust()))
-    })?)
+    volume.start(Lane::Short, move |dir, _| {
+        Ok(match missing {
+            Some(reason) => Some(reason.to_owned()),
+            None => mount::of(dir.path()).and_then(|mount| mount.distrust()),
+        })
+    })
 }
 
 /// Wins an epoch and becomes the leader, or says who keeps us from it.
@@ -110,13 +114,22 @@ pub fn acquire(
     if !slot.is_writable() {
         return Err(slot.not_usable());
     }
-    require_trust(slot)?;
     let control = &slot.volume;
+    let probe = slot.identity.as_ref().and_then(|i| i.probe.as_ref());
+    // Asked together with the first look.
+    let mut asked = Some(distrust(control, probe));
     let mut pause = Duration::from_millis(2);
     loop {
+        // Before the look: a number that a living leader leaves after it must not be taken for the
+        // trace of a dead one, or the next one would be won from under it.
+        let traces = on_volumes(store);
         let began = Instant::now();
         let seen = control.run(Lane::Short, |dir, _| file::look(dir))?;
         let ended = Instant::now();
+        if let Some(asked) = asked.take() {
+            trust(slot, asked.wait()?)?;
+        }
+        fault::point("lease.looked").map_err(|error| StoreError::Failed(error.to_string()))?;
         let ttl = judged_ttl(store, &seen);
         let standing = watch.see(seen.sighting, began, ended, ttl);
         if let Standing::Held { alive } = standing
@@ -127,7 +140,7 @@ pub fn acquire(
             if in_vain || ended >= patience.until {
                 return Err(held(&seen).into());
             }
-        } else if let Some(holder) = claim(store, control, purpose, &seen)? {
+        } else if let Some(holder) = claim(store, control, purpose, &seen, traces)? {
             return lead(store, control, holder);
         } else if ended >= patience.until {
             // Another won the epoch in between, and again.
@@ -163,11 +176,11 @@ fn claim(
     control: &Volume,
     purpose: Purpose,
     seen: &Look,
+    on_volumes: Vec<(Epoch, PathBuf)>,
 ) -> Result<Option<Holder>, StoreError> {
-    // A volume that does not answer now is asked again before the first commit on it.
-    let on_volumes = on_volumes(store).into_iter();
     let newest = seen.sighting.epoch;
     let traces: Vec<(Epoch, PathBuf)> = on_volumes
+        .into_iter()
         .chain([(seen.in_lock, file::lock_path(control.dir()))])
         .chain(newest.map(|epoch| (epoch, file::holder_path(control.dir(), epoch))))
         .collect();
@@ -188,7 +201,8 @@ fn claim(
     Ok(won.then_some(holder))
 }
 
-/// The epochs that volumes carry, each with its file; of those that answer.
+/// The epochs that volumes carry, each with its file. One that does not answer now is asked again
+/// before the first commit on it.
 fn on_volumes(store: &Store) -> Vec<(Epoch, PathBuf)> {
     let readable = store.slots().iter().filter(|slot| slot.state.is_readable());
     let pending: Vec<_> = readable
@@ -263,7 +277,11 @@ fn pass_barrier(control: &Volume, ours: Epoch, timeout: Duration) -> Result<Barr
             let Some((file, in_lock)) = file::try_lock(dir, LockMode::Exclusive)? else {
                 return Ok(None);
             };
-            let newest = file::newest(dir)?.unwrap_or_default();
+            let newest = match in_lock {
+                Epoch(0) => file::newest(dir)?.unwrap_or_default(),
+                // Not asked for.
+                _ => in_lock,
+            };
             if let Err(newer) = model::may_lead(ours, in_lock, newest) {
                 return Ok(Some(Barrier::Newer(newer)));
             }
@@ -273,10 +291,6 @@ fn pass_barrier(control: &Volume, ours: Epoch, timeout: Duration) -> Result<Barr
                 return Ok(Some(Barrier::Moved(there.layout.control)));
             }
             file::write_lock(dir, &file, ours)?;
-            if let Err(error) = file::sweep(dir, ours) {
-                // It costs room, nothing else; the next leader tries again.
-                tracing::warn!(%error, "old lease files stay");
-            }
             Ok(Some(Barrier::Passed))
         })?;
         match found {
@@ -315,7 +329,7 @@ pub fn retire(control: &Volume, epoch: Epoch, timeout: Duration) -> Result<(), S
 /// Who overtook us.
 pub fn lost(control: &Volume, ours: Epoch, newer: Epoch) -> Result<LeaseError, StoreError> {
     if newer <= ours {
-        let path = file::lock_path(control.dir()).display().to_string();
+        let path = control.dir().path().join(OWN).display().to_string();
         return Ok(LeaseError::Torn { path, ours });
     }
     let holder = control.run(Lane::Short, move |dir, _| {

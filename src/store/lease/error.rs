@@ -24,8 +24,10 @@ pub enum LeaseError {
         holder: String,
         epoch: Epoch,
     },
-    /// We had it, and its lock knows nothing of it: whoever leads next makes it whole.
-    #[error("{path} no longer bears epoch {ours} of this process: it was damaged or removed")]
+    /// We had it, and its files tell nothing of it: whoever leads next makes them whole.
+    #[error(
+        "this process lost the lease (epoch {ours}): its files in {path} were damaged or removed"
+    )]
     Torn { path: String, ours: Epoch },
     /// The layout was changed since this process read it.
     #[error("the lease lives on {to} by now")]

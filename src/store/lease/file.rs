@@ -71,18 +71,19 @@ pub struct Look {
     pub in_lock: Epoch,
 }
 
-/// Looks at the lease.
+/// Looks at the lease. The number in the lock is read first: whoever leads by it has won its epoch
+/// before, so what is listed then shows that leader too.
 pub fn look(dir: &Dir) -> Result<Look, VolumeError> {
-    let epoch = newest(dir)?;
-    let (beat, holder) = match epoch {
-        Some(epoch) => (read_beat(dir, epoch)?, read_holder(dir, epoch)?),
-        None => (Beat::Silent, None),
-    };
     let path = lock_path(dir);
     let in_lock = match File::open(&path) {
         Ok(file) => read_number(&file).at("read", &path)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Epoch(0),
         Err(error) => return Err(error).at("open", &path),
+    };
+    let epoch = newest(dir)?;
+    let (beat, holder) = match epoch {
+        Some(epoch) => (read_beat(dir, epoch)?, read_holder(dir, epoch)?),
+        None => (Beat::Silent, None),
     };
     Ok(Look {
         sighting: Sighting { epoch, beat },

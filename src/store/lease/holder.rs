@@ -193,17 +193,22 @@ impl Tenure {
         self.lost.store(true, Ordering::Relaxed);
     }
 
-    /// Begins to make its number durable, if it is not. Nothing is renamed under it before.
+    /// Begins to make its number durable, if it is not, and to sweep what older ones left. Nothing is
+    /// renamed under it before.
     pub fn start_sync(&self) -> Option<Pending<()>> {
         if self.durable.load(Ordering::Acquire) {
             return None;
         }
-        let durable = Arc::clone(&self.durable);
+        let (durable, epoch) = (Arc::clone(&self.durable), self.epoch());
         Some(self.control.start(Lane::Short, move |dir, _| {
             // It may have been done while this waited.
             if !durable.load(Ordering::Acquire) {
                 file::sync_lock(dir)?;
                 durable.store(true, Ordering::Release);
+                if let Err(error) = file::sweep(dir, epoch) {
+                    // It costs room, nothing else; the next leader tries again.
+                    tracing::warn!(%error, "old lease files stay");
+                }
             }
             Ok(())
         }))

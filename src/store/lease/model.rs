@@ -135,16 +135,18 @@ pub fn next_epoch(traces: impl IntoIterator<Item = Epoch>) -> Option<Epoch> {
     greatest.0.checked_add(1).map(Epoch)
 }
 
-/// Under the exclusive lock: whether the winner of `ours` becomes the leader, or which epoch stands
-/// before it. A number that is there already belongs to a leader, so no epoch ever has two. Where
-/// none is (it was never written, or damaged) the newest epoch that was won counts in its place.
+/// Under the exclusive lock: whether the winner of `ours` becomes the leader; `Err` is the epoch that
+/// stands before it. A number that is there already belongs to a leader, so no epoch ever has two.
+/// Where none is (never written, or damaged) the newest epoch that was won counts in its place: a
+/// slow rival may have won a number that was swept, and was a leader's once.
 pub fn may_lead(ours: Epoch, in_lock: Epoch, newest: Epoch) -> Result<(), Epoch> {
-    let before = if in_lock == Epoch::default() && newest > ours {
-        newest
-    } else {
-        in_lock
-    };
-    if before < ours { Ok(()) } else { Err(before) }
+    if in_lock >= ours {
+        return Err(in_lock);
+    }
+    if in_lock == Epoch::default() && newest > ours {
+        return Err(newest);
+    }
+    Ok(())
 }
 
 /// Under the shared lock: whether a commit of `ours` may go on, given the number in the lock and

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     look::apply_recalled,
-    rows::{Draft, Known, Row, Rows, index},
+    rows::{Draft, Known, Removal, Row, Rows, index},
 };
 use crate::{
     store::{
@@ -66,8 +66,16 @@ pub(super) fn conclude(store: &Store, survey: &mut Survey, mut rows: Rows, known
         }));
         let misplaced = !row.misplaced.is_empty();
         let only_misplaced = misplaced && judgement.vanished;
+        // A removal that a change of the layout has not brought home yet is one all the same.
+        let stray = |removal: &Removal| {
+            let mut at_home = replicas.iter().map(|(volume, _)| *volume);
+            removal.record.is_some() && at_home.all(|volume| volume != removal.volume)
+        };
+        let removed_elsewhere = judgement.vanished && row.removals.iter().any(stray);
         let state = if only_misplaced || (misplaced && judgement.state > ArtifactState::Misplaced) {
             ArtifactState::Misplaced
+        } else if removed_elsewhere {
+            ArtifactState::Ok
         } else {
             judgement.state
         };
@@ -85,8 +93,8 @@ pub(super) fn conclude(store: &Store, survey: &mut Survey, mut rows: Rows, known
             name,
             home: u16::try_from(row.home).unwrap_or(u16::MAX),
             state,
-            removed: judgement.removed && !misplaced,
-            vanished: judgement.vanished && !misplaced,
+            removed: (judgement.removed || removed_elsewhere) && !misplaced,
+            vanished: judgement.vanished && !misplaced && !removed_elsewhere,
             unsupported: judgement.unsupported,
             reference: judgement.reference.map(|found| known.shared(found)),
             newest_intact: newest_intact.map(Box::new),

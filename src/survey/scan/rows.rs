@@ -108,9 +108,17 @@ pub(super) fn merge(store: &Store, part: &Part<'_>) -> Rows {
                 .versions
                 .iter_mut()
                 .find(|v| v.id == version.id && v.kind == version.kind);
+            let at_home = u16::from(row.home == slot.partition);
+            let stray = (at_home == 0).then_some(volume);
             match known {
-                Some(known) => known.volumes += 1,
+                Some(known) => {
+                    known.volumes += 1;
+                    known.at_home += at_home;
+                    known.stray = known.stray.or(stray);
+                }
                 None => row.versions.push(VersionView {
+                    at_home,
+                    stray,
                     artifact: 0,
                     id: version.id,
                     kind: version.kind,
@@ -208,7 +216,8 @@ pub(super) fn is_as_before(
             })
     };
     let version_is_same = |a: &VersionView, b: &VersionView| {
-        (a.id, a.kind, a.size, a.volumes) == (b.id, b.kind, b.size, b.volumes)
+        let seen = |v: &VersionView| (v.id, v.kind, v.size, v.volumes, v.at_home);
+        seen(a) == seen(b)
     };
     let there = artifact.copies.iter().filter(|copy| copy.size.is_some());
     let history = previous.history(number);
