@@ -174,6 +174,7 @@ pub struct Pending {
 }
 
 /// Everything.
+#[allow(clippy::struct_excessive_bools)] // independent switches of the screen
 #[derive(Debug)]
 pub struct App {
     pub settings: Settings,

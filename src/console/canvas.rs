@@ -26,6 +26,11 @@ impl<'a> Canvas<'a> {
         Self { buffer, theme }
     }
 
+    /// The column behind the last one.
+    pub const fn right(&self) -> u16 {
+        self.buffer.area.x + self.buffer.area.width
+    }
+
     /// The cursor's row: everything in it, so that it is seen at both ends.
     pub fn highlight(&mut self, area: Rect, role: Role) {
         let style = self.theme.style(role);

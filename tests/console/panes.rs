@@ -159,3 +159,21 @@ fn ascii_glyphs_are_ascii() {
         }
     }
 }
+
+/// On a window as narrow as a phone's what has no room is left out: 4 of 4.2 MiB is another figure.
+#[test]
+fn no_figure_is_cut_half_on_a_narrow_screen() {
+    for columns in 40..80 {
+        let mut console = Headless::open(Shape::Damaged, (columns, 20));
+        for pane in [Pane::Partitions, Pane::Backups] {
+            console.press(&key(pane));
+            let text = console.text();
+            let list = text.lines().skip(3).take(6);
+            for line in list {
+                let digits = line.split('…').next().unwrap_or_default();
+                let half = line.contains('…') && digits.ends_with(|c: char| c.is_ascii_digit());
+                assert!(!half, "{columns}: {line}");
+            }
+        }
+    }
+}

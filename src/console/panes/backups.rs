@@ -199,7 +199,10 @@ fn line(app: &App, canvas: &mut Canvas<'_>, backup: &BackupView, row: Rect, wide
     } else {
         row.width.saturating_sub(61)
     };
-    canvas.put(row.x + 61, row.y, room, &words, role);
+    // `deep 1…` would tell another share.
+    if text::width(&words) <= usize::from(room) {
+        canvas.put(row.x + 61, row.y, room, &words, role);
+    }
     if wide {
         right(
             canvas,

@@ -105,15 +105,21 @@ fn cursor(app: &App, canvas: &mut Canvas<'_>, at: usize, row: Rect) {
 
 /// Column headings, dim; `columns` are offsets from the left edge.
 fn headings(canvas: &mut Canvas<'_>, area: Rect, columns: &[(u16, &str)]) {
-    for (x, words) in columns {
-        if *x < area.width {
+    for (at, (x, words)) in columns.iter().enumerate() {
+        // Only the first may be cut: half a heading of a figure is none.
+        let end = usize::from(*x) + text::width(words);
+        if *x < area.width && (at == 0 || end <= usize::from(area.width)) {
             canvas.put(area.x + x, area.y, area.width - x, words, Role::Dim);
         }
     }
 }
 
-/// Right-aligned within `width` columns from `x`.
+/// Right-aligned within `width` columns from `x`. Where the screen ends before, nothing: half a figure
+/// is another figure.
 fn right(canvas: &mut Canvas<'_>, x: u16, y: u16, width: u16, words: &str, role: Role) {
+    if x.saturating_add(width) > canvas.right() {
+        return;
+    }
     canvas.put_right(Rect::new(x, y, width, 1), words, role);
 }
 

@@ -19,7 +19,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, parts: &Parts) {
         &[
             (2, "partition"),
             (14, "share"),
-            (21, "against even"),
+            (21, if bar < 12 { "even" } else { "against even" }),
             (bar + 25, "artifacts"),
             (bar + 40, "bytes"),
             (bar + 46, "misplaced"),

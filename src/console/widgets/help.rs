@@ -18,8 +18,10 @@ pub struct HelpDialog {
     pub offset: usize,
 }
 
-/// Where the words of a line begin.
-const WORDS: u16 = 30;
+/// Where the words of a line begin: on a narrow screen in the place of the names.
+const fn words_at(screen: Rect) -> u16 {
+    if screen.width < 70 { 14 } else { 30 }
+}
 
 /// A line on the screen: of an action the first has its keys and its name.
 struct Row {
@@ -48,7 +50,7 @@ impl HelpDialog {
 
     /// The lines as they are shown: what does not fit beside the name goes on below.
     fn rows(&self, keymap: &Keymap, pane: Pane, screen: Rect) -> Vec<Row> {
-        let width = usize::from(area(screen, 0).width.saturating_sub(4 + WORDS));
+        let width = usize::from(area(screen, 0).width.saturating_sub(4 + words_at(screen)));
         let mut rows = Vec::new();
         for (keys, name, help, here) in lines(keymap, pane, &self.filter) {
             let mut first = Some((keys, name));
@@ -80,9 +82,10 @@ impl HelpDialog {
                 (Role::Dim, Role::Dim)
             };
             canvas.put(inner.x, y, 13, &row.keys, key_role);
-            canvas.put(inner.x + 14, y, 15, row.name, role);
-            let room = inner.width.saturating_sub(WORDS);
-            canvas.put(inner.x + WORDS, y, room, &row.words, role);
+            let at = words_at(screen);
+            canvas.put(inner.x + 14, y, at - 14, row.name, role);
+            let room = inner.width.saturating_sub(at);
+            canvas.put(inner.x + at, y, room, &row.words, role);
         }
         if lines.is_empty() {
             canvas.put(inner.x, inner.y + 1, inner.width, "nothing fits", Role::Dim);

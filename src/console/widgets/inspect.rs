@@ -72,8 +72,12 @@ impl InspectDialog {
             }
             Some(Err(error)) => {
                 let words = text::wrap(&text::clean(error), usize::from(inner.width));
-                for (y, line) in (inner.y..inner.bottom()).zip(words) {
+                let last = inner.bottom().saturating_sub(1);
+                for (y, line) in (inner.y..last).zip(words) {
                     canvas.put(inner.x, y, inner.width, &line, Role::Critical);
+                }
+                if inner.height > 1 {
+                    canvas.put(inner.x, last, inner.width, "esc leaves", Role::Dim);
                 }
             }
             Some(Ok(found)) => {
