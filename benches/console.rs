@@ -119,6 +119,25 @@ fn messages(c: &mut Criterion, seen: &Seen) {
     group.bench_function("a survey, all marked", |b| {
         b.iter(|| console.send(Message::Survey(Ok(Some(seen.clone())))));
     });
+    // An artifact more, so that every mark moves; there and back.
+    let mut survey = (*seen.survey).clone();
+    let mut first = survey.artifacts[0].clone();
+    first.name = name("0");
+    survey.artifacts.insert(0, first);
+    for version in &mut survey.versions {
+        version.artifact += 1;
+    }
+    let more = Seen::new(Arc::new(survey), Some(seen));
+    let less = Seen::new(Arc::clone(&seen.survey), Some(&more));
+    let mut console = open(&less);
+    console.press("3 *");
+    console.send(Message::Survey(Ok(Some(more.clone()))));
+    group.bench_function("two surveys of other names, all marked", |b| {
+        b.iter(|| {
+            console.send(Message::Survey(Ok(Some(less.clone()))));
+            console.send(Message::Survey(Ok(Some(more.clone()))));
+        });
+    });
     let jobs = console.app.data.jobs.clone();
     group.bench_function("jobs", |b| {
         b.iter_batched(

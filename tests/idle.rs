@@ -72,5 +72,7 @@ fn keys_and_filter_are_answered_while_the_store_is_surveyed_and_scrubbed() {
     // A debug build on a busy machine.
     let most = Duration::from_millis(500);
     assert!(found.keys[0] < most && found.letters[0] < most, "{found}");
+    // Whatever else the machine does.
+    assert!(found.worked[0] < Duration::from_millis(100), "{found}");
     assert!(found.memory < 256, "{found}");
 }

@@ -1,7 +1,7 @@
 //! Which artifacts are marked. Bits by row, so that marking a million is one stroke; rows are only
 //! meant within one set of names, and marks follow the artifacts when those change.
 
-use super::table::{Seen, number};
+use super::table::{Moved, Seen};
 use crate::{survey::Survey, volume::ArtifactName};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,23 +81,18 @@ impl Marks {
         if self.is_empty() || before.table.generation == after.table.generation {
             return;
         }
-        let names = std::mem::take(self);
-        let mut moved = Self::default();
-        // Both are sorted by name: one walk.
-        let mut rows = (0..).zip(&after.survey.artifacts).peekable();
-        for row in names.rows() {
-            let Some(artifact) = before.survey.artifacts.get(row as usize) else {
-                break;
-            };
-            while rows
-                .next_if(|(_, other)| other.name < artifact.name)
-                .is_some()
-            {}
-            if let Some((row, _)) = rows.next_if(|(_, other)| other.name == artifact.name) {
-                moved.insert(number(row));
-            }
+        let made;
+        let known = after.table.moved.as_ref();
+        let moved = if let Some(moved) = known.filter(|moved| moved.is_from(&before.table)) {
+            moved
+        } else {
+            made = Moved::of(before, &after.survey);
+            &made
+        };
+        let marked = std::mem::take(self);
+        for row in marked.rows().filter_map(|row| moved.row(row)) {
+            self.insert(row);
         }
-        *self = moved;
     }
 }
 

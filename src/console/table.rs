@@ -47,10 +47,48 @@ pub struct Agents {
     pub of_row: Vec<u32>,
 }
 
+/// Rows of one table in another, so that what is about rows follows the artifacts. Made where the
+/// table is made: with a million names the screen could not wait for it.
+#[derive(Debug)]
+pub struct Moved {
+    from: u64,
+    /// Out of range where the artifact is no longer there.
+    rows: Vec<u32>,
+}
+
+impl Moved {
+    pub fn of(before: &Seen, survey: &Survey) -> Self {
+        // Both are sorted by name: one walk.
+        let mut after = (0..).zip(&survey.artifacts).peekable();
+        let rows = before.survey.artifacts.iter().map(|artifact| {
+            let passed = |(_, other): &(u32, &ArtifactView)| other.name < artifact.name;
+            while after.next_if(passed).is_some() {}
+            let found = after.next_if(|(_, other)| other.name == artifact.name);
+            found.map_or(u32::MAX, |(row, _)| row)
+        });
+        Self {
+            from: before.table.generation,
+            rows: rows.collect(),
+        }
+    }
+
+    /// Whether it is about the rows of that table.
+    pub fn is_from(&self, before: &Table) -> bool {
+        self.from == before.generation
+    }
+
+    pub fn row(&self, before: u32) -> Option<u32> {
+        let row = self.rows.get(before as usize)?;
+        (*row != u32::MAX).then_some(*row)
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Table {
     /// Stays the same while the names of all rows are the same: then rows mean the same artifacts.
     pub generation: u64,
+    /// Where the rows of the table before went, when the names changed.
+    pub moved: Option<Moved>,
     /// Names as they are shown, in lower case, one after the other.
     names: String,
     starts: Vec<u32>,
@@ -83,8 +121,11 @@ impl Table {
     pub fn new(survey: &Survey, previous: Option<&Seen>) -> Self {
         let artifacts = &survey.artifacts;
         let rows = artifacts.len();
+        let generation = generation(survey, previous);
+        let renamed = previous.filter(|before| before.table.generation != generation);
         let mut table = Self {
-            generation: generation(survey, previous),
+            generation,
+            moved: renamed.map(|before| Moved::of(before, survey)),
             names: String::with_capacity(rows * 24),
             starts: Vec::with_capacity(rows + 1),
             states: Vec::with_capacity(rows),

@@ -1,14 +1,17 @@
 //! Long lists: what the filter line means, the orders, marks.
 
+use std::sync::Arc;
+
 use maifdeck::{
     console::{
         keys::Stroke,
         message::Message,
+        table::Seen,
         update::{finish, take},
         widgets::Dialog,
     },
     plan::Intent,
-    survey::ArtifactState,
+    survey::{ArtifactState, Survey},
 };
 
 use crate::{
@@ -252,24 +255,33 @@ fn a_range_is_marked_from_end_to_end() {
 
 #[test]
 fn marks_follow_their_artifacts() {
-    let mut console = Headless::open(Shape::Healthy, (120, 40));
-    console.press("4 j space j j space");
-    let names = |console: &Headless| {
-        console
-            .app
-            .marks
-            .names(console.app.data.survey.as_ref().unwrap())
-    };
-    let before = names(&console);
-    let mut survey = (**console.app.data.survey.as_ref().unwrap()).clone();
-    survey.versions.clear();
-    survey.artifacts.remove(0);
-    console.send(Message::Survey(Ok(Some(survey.clone().into()))));
-    assert_eq!(names(&console), before);
-    // What is gone is not marked any more.
-    survey.artifacts.retain(|a| a.name != before[0]);
-    console.send(Message::Survey(Ok(Some(survey.into()))));
-    assert_eq!(names(&console), before[1..]);
-    assert_eq!(console.app.marks.len(), 1);
-    let _ = name("x");
+    // As the worker makes it, beside the survey before, and from a survey that nobody compared.
+    for compared in [true, false] {
+        let mut console = Headless::open(Shape::Healthy, (120, 40));
+        console.press("4 j space j j space");
+        let names = |console: &Headless| {
+            let marks = &console.app.marks;
+            marks.names(console.app.data.survey.as_ref().unwrap())
+        };
+        let see = |console: &mut Headless, survey: &Survey| {
+            let before = console.app.seen().filter(|_| compared);
+            let seen = Seen::new(Arc::new(survey.clone()), before.as_ref());
+            assert_eq!(seen.table.moved.is_some(), compared);
+            console.send(Message::Survey(Ok(Some(seen))));
+        };
+        let before = names(&console);
+        let mut survey = (**console.app.data.survey.as_ref().unwrap()).clone();
+        survey.versions.clear();
+        survey.artifacts.remove(0);
+        see(&mut console, &survey);
+        assert_eq!(names(&console), before);
+        // What is gone is not marked any more, and what is new neither.
+        survey.artifacts.retain(|a| a.name != before[0]);
+        let mut new = survey.artifacts[0].clone();
+        new.name = name("0");
+        survey.artifacts.insert(0, new);
+        see(&mut console, &survey);
+        assert_eq!(names(&console), before[1..]);
+        assert_eq!(console.app.marks.len(), 1);
+    }
 }

@@ -48,6 +48,16 @@ fn memory(s: &Session, key: &str) -> u64 {
     kilobytes / 1024
 }
 
+/// How long the screen's thread has worked, and waited for a processor while it could have.
+fn scheduled(s: &Session) -> [Duration; 2] {
+    let pid = s.pid();
+    let figures = fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat"));
+    // Not every kernel counts that.
+    let figures = figures.unwrap_or_default();
+    let mut figures = figures.split_whitespace().map(|n| n.parse().unwrap_or(0));
+    [(); 2].map(|()| Duration::from_nanos(figures.next().unwrap_or(0)))
+}
+
 /// What was measured.
 #[derive(Debug)]
 pub struct Answers {
@@ -57,6 +67,10 @@ pub struct Answers {
     /// Median, 99th percentile, longest.
     pub keys: [Duration; 3],
     pub letters: [Duration; 3],
+    /// What the screen's thread worked for each key, and waited for a processor: on a busy machine
+    /// the latter is most of what a key took.
+    pub worked: [Duration; 3],
+    pub queued: [Duration; 3],
     /// MiB, at most.
     pub memory: u64,
 }
@@ -78,7 +92,12 @@ impl fmt::Display for Answers {
             out,
             "first frame after {first_frame:?}, data after {surveyed:?}"
         )?;
-        for (what, [median, most, longest]) in [("keys", self.keys), ("filter", self.letters)] {
+        for (what, [median, most, longest]) in [
+            ("keys", self.keys),
+            ("  of that the screen's thread worked", self.worked),
+            ("  and waited for a processor", self.queued),
+            ("filter", self.letters),
+        ] {
             writeln!(
                 out,
                 "{what}: median {median:?}, 99 % within {most:?}, all within {longest:?}"
@@ -101,7 +120,7 @@ pub fn answers(artifacts: u32, keys: usize) -> Answers {
     let surveyed = began.elapsed();
 
     let done = AtomicBool::new(false);
-    let (keys, letters) = std::thread::scope(|scope| {
+    let (keys, letters, [worked, queued]) = std::thread::scope(|scope| {
         let (first, done) = (f.path("a/p1/artifact-0000000.maif"), &done);
         let directory = f.path("a/p1");
         scope.spawn(move || {
@@ -124,12 +143,17 @@ pub fn answers(artifacts: u32, keys: usize) -> Answers {
         });
         let pause = || std::thread::sleep(Duration::from_millis(30));
         let mut moves = Vec::new();
+        let (mut worked, mut queued) = (Vec::new(), Vec::new());
         for n in 0..keys {
             let before = cursor(&s.screen());
+            let [ran, waited] = scheduled(&s);
             s.press(if n % 20 < 10 { "j" } else { "k" });
             moves.push(after(&s, "the next row", SURVEY, |screen| {
                 cursor(screen) != before
             }));
+            let [ran_now, waited_now] = scheduled(&s);
+            worked.push(ran_now.saturating_sub(ran));
+            queued.push(waited_now.saturating_sub(waited));
             pause();
         }
         let mut letters = Vec::new();
@@ -147,7 +171,7 @@ pub fn answers(artifacts: u32, keys: usize) -> Answers {
             after(&s, "the list", SURVEY, |screen| !screen.contains(" fit"));
         }
         done.store(true, Ordering::Relaxed);
-        (moves, letters)
+        (moves, letters, [worked, queued])
     });
     let memory = memory(&s, "VmHWM");
     s.signal(rustix::process::Signal::TERM);
@@ -158,6 +182,8 @@ pub fn answers(artifacts: u32, keys: usize) -> Answers {
         surveyed,
         keys: figures(keys),
         letters: figures(letters),
+        worked: figures(worked),
+        queued: figures(queued),
         memory,
     }
 }
