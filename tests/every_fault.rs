@@ -298,7 +298,11 @@ fn backups_sound(f: &Fixture, what: &str) {
         if state == "complete" {
             let verified = f.run(&["backup", "verify", &id, "--json"]).exits(0).json();
             let extra = verified["extra"].as_array().unwrap().iter();
-            let lock = |path: &&Value| path.as_str().unwrap().ends_with(".lock");
+            let lock = |path: &&Value| {
+                let path = Path::new(path.as_str().unwrap());
+                path.extension()
+                    .is_some_and(|extension| extension == "lock")
+            };
             assert!(
                 extra.filter(|p| !lock(p)).count() == 0,
                 "{what}: {verified}"

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::DateTime;
 use maifdeck::{
@@ -48,7 +48,7 @@ struct Volume {
     joining: bool,
     copy: Option<Copy>,
     removal: Option<u64>,
-    history: BTreeSet<Content>,
+    history: BTreeMap<VersionId, Content>,
 }
 
 impl Volume {
@@ -57,8 +57,9 @@ impl Volume {
         copy.max(self.removal).unwrap_or(0)
     }
 
-    fn archive(&mut self) {
-        self.history.extend(self.copy.map(|copy| copy.content));
+    fn archive(&mut self, id: VersionId) {
+        self.history
+            .extend(self.copy.map(|copy| (id, copy.content)));
     }
 }
 
@@ -73,6 +74,9 @@ struct World {
     maybe: Vec<(u64, Option<Content>)>,
     /// A sketch's save in place, on one volume: the successor as long as it is whole.
     outside: Option<(usize, Content)>,
+    /// Two hosts, whose clocks disagree by days.
+    clocks: [i64; 2],
+    host: usize,
 }
 
 fn print(content: Content) -> Fingerprint {
@@ -128,9 +132,7 @@ impl World {
                     volume
                         .history
                         .iter()
-                        .map(|content| {
-                            (VersionId::after(DateTime::UNIX_EPOCH, []), print(*content))
-                        })
+                        .map(|(id, content)| (*id, print(*content)))
                         .collect()
                 },
             })
@@ -155,9 +157,11 @@ impl World {
             .map(|v| self.volumes[*v].seen_generation())
             .max()
             .unwrap_or(0);
+        let mut ids = BTreeMap::new();
         for v in reached {
+            let id = self.archive_id(*v, &mut ids);
             let volume = &mut self.volumes[*v];
-            volume.archive();
+            volume.archive(id);
             volume.copy = content.map(|content| Copy {
                 content,
                 generation,
@@ -182,6 +186,25 @@ impl World {
         } else {
             self.maybe.push((generation, content));
         }
+    }
+
+    /// The id under which a volume's copy is archived: one for one content, greater than all that are
+    /// known where a commit can see, whatever this host's clock says.
+    fn archive_id(&self, v: usize, ids: &mut BTreeMap<Content, VersionId>) -> VersionId {
+        let content = self.volumes[v].copy.map_or(0, |copy| copy.content);
+        if let Some(id) = ids.get(&content) {
+            return *id;
+        }
+        let up = self.up().into_iter();
+        let known: Vec<VersionId> = up
+            .flat_map(|v| self.volumes[v].history.keys().copied())
+            .chain(ids.values().copied())
+            .collect();
+        let now = DateTime::from_timestamp(self.clocks[self.host], 0).unwrap();
+        let id = VersionId::after(now, known.iter().copied());
+        assert!(known.iter().all(|known| *known < id), "ids go back");
+        ids.insert(content, id);
+        id
     }
 
     fn write(&mut self, content: Option<Content>, dice: &mut Dice) {
@@ -235,7 +258,7 @@ impl World {
             // Left to the operator; nothing is admitted on the strength of a doubt.
             return;
         }
-        let histories: BTreeSet<Content> = up
+        let histories: BTreeMap<VersionId, Content> = up
             .iter()
             .flat_map(|v| self.volumes[*v].history.clone())
             .collect();
@@ -243,7 +266,7 @@ impl World {
         // Enough to have seen every acknowledged write: readers and writers overlap.
         let enough = self.counting_up() > REPLICAS - QUORUM;
         for v in up {
-            self.volumes[v].history.extend(&histories);
+            self.volumes[v].history.extend(histories.clone());
             self.volumes[v].removal = self.volumes[v].removal.max(removal);
             if enough {
                 self.volumes[v].joining = false;
@@ -253,7 +276,11 @@ impl World {
 
     fn step(&mut self, dice: &mut Dice) -> String {
         let v = dice.roll(REPLICAS);
-        match dice.roll(12) {
+        self.host = dice.roll(2);
+        for clock in &mut self.clocks {
+            *clock += 1;
+        }
+        match dice.roll(13) {
             0..=3 => {
                 self.next += 1;
                 self.write(Some(self.next), dice);
@@ -268,8 +295,16 @@ impl World {
                 format!("volume {v} down: {}", self.volumes[v].down)
             }
             7 => {
+                // Sometimes the disk had another life, and what lies there looks newer than all.
+                let old = (dice.roll(3) == 0).then(|| Copy {
+                    content: u32::MAX - self.next,
+                    generation: u64::try_from(dice.roll(40)).unwrap(),
+                    described: true,
+                    intact: true,
+                });
                 self.volumes[v] = Volume {
                     joining: true,
+                    copy: old,
                     ..Volume::default()
                 };
                 if !self.is_remembered() {
@@ -282,6 +317,18 @@ impl World {
                     copy.intact = false;
                 }
                 format!("copy {v} damaged")
+            }
+            12 => {
+                let held = self.up().into_iter();
+                let held: BTreeSet<Content> = held
+                    .flat_map(|v| self.volumes[v].history.values().copied())
+                    .collect();
+                if held.is_empty() {
+                    return "nothing to restore".to_owned();
+                }
+                let content = held.iter().nth(dice.roll(held.len())).copied();
+                self.write(content, dice);
+                format!("restore {content:?}")
             }
             9 => {
                 self.write_outside(v);
@@ -307,7 +354,11 @@ impl World {
             return;
         }
         self.next += 1;
-        volume.history.insert(copy.content);
+        // The sketch archives too, by its own clock.
+        let known = volume.history.keys().copied();
+        let now = DateTime::from_timestamp(self.clocks[self.host], 0).unwrap();
+        let id = VersionId::after(now, known);
+        volume.history.insert(id, copy.content);
         copy.content = self.next;
         copy.described = false;
         self.outside = Some((v, self.next));
@@ -365,7 +416,11 @@ impl World {
         } else if self.maybe.is_empty() && self.right().is_some() {
             // No reference: then no intact copy of it exists that counts.
             let held = self.volumes.iter().any(|volume| {
-                let right = |copy: Copy| copy.intact && Some(copy.content) == self.right();
+                // An older copy of the same bytes, from before a restore, is an older copy.
+                let right = |copy: Copy| {
+                    let is_newest = copy.generation >= self.generation;
+                    copy.intact && is_newest && Some(copy.content) == self.right()
+                };
                 !volume.joining && volume.copy.is_some_and(right)
             });
             assert!(
@@ -386,6 +441,9 @@ fn no_acknowledged_write_is_ever_ordered_behind_an_older_one() {
     for seed in 1..=120_000u64 {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let mut world = World::default();
+        let days = i64::try_from(dice.roll(9)).unwrap() - 4;
+        let start = 1_773_220_500;
+        world.clocks = [start, start + days * 86_400];
         let mut log = Vec::new();
         for _ in 0..12 {
             log.push(world.step(&mut dice));

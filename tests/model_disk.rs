@@ -114,6 +114,17 @@ struct Artifact {
     earlier: BTreeSet<usize>,
     /// A sketch saved on this replica; nobody else has it yet.
     outside: Option<usize>,
+    /// Of the last acknowledged commit.
+    generation: u64,
+}
+
+impl Artifact {
+    /// A later commit has a greater generation, whoever was away and whatever moved.
+    fn acknowledge(&mut self, generation: u64) -> bool {
+        let is_later = generation > self.generation;
+        self.generation = generation;
+        is_later
+    }
 }
 
 /// The replica of a partition with which something is wrong, and whether its directory is away.
@@ -252,7 +263,11 @@ impl<'a> World<'a> {
             guard: &|_| Ok(()),
         });
         match written {
-            Ok(_) => {
+            Ok(committed) => {
+                let artifact = self.artifacts.get_mut(&name).unwrap();
+                if !artifact.acknowledge(committed.generation) {
+                    self.fail(&format!("put {name}: generation {}", committed.generation));
+                }
                 let artifact = self.artifacts.get_mut(&name).unwrap();
                 let before = artifact.current.replace(number);
                 // What only a sketch's replica held is archived there alone until a repair.
@@ -270,7 +285,11 @@ impl<'a> World<'a> {
         let removed = store.remove(&name, &|_| Ok(()));
         let artifact = self.artifacts.get_mut(&name).unwrap();
         match (removed, artifact.current) {
-            (Ok(_), Some(before)) => {
+            (Ok(committed), Some(before)) => {
+                if !artifact.acknowledge(committed.generation) {
+                    self.fail(&format!("rm {name}: generation {}", committed.generation));
+                }
+                let artifact = self.artifacts.get_mut(&name).unwrap();
                 artifact.current = None;
                 if artifact.outside.take().is_none() {
                     artifact.earlier.insert(before);

@@ -427,7 +427,8 @@ fn conclude(
             candidates
                 .iter()
                 .filter(|c| c.intact)
-                .max_by_key(|c| c.standing.generation())
+                // What a joining volume brought along comes last, whatever its record says.
+                .max_by_key(|c| (c.facts.counts, c.standing.generation()))
                 .map(|c| NewestIntact::Copy {
                     volume: c.facts.volume,
                 })

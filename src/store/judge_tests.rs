@@ -205,6 +205,18 @@ fn an_old_copy_is_never_served_for_a_lost_new_one() {
     );
 }
 
+#[test]
+fn what_a_joining_volume_brought_along_is_not_offered_before_what_the_others_hold() {
+    let mut seen = facts(&[copy(2, 1), damaged(copy(3, 2)), copy(40, 9)]);
+    seen[2].counts = false;
+    let judgement = judge(&seen, 2);
+    assert_eq!(judgement.state, ArtifactState::Lost);
+    let older = NewestIntact::Copy {
+        volume: VolumeIndex(0),
+    };
+    assert_eq!(judgement.newest_intact, Some(older));
+}
+
 /// The newest generation is damaged where it can be seen; who cannot be seen may hold it whole.
 #[test]
 fn nothing_is_lost_while_a_replica_cannot_be_seen() {
