@@ -138,16 +138,12 @@ impl Check<'_> {
                     Err(error) => return Some(Err(error)),
                 };
                 let relative = self.relative(&path)?;
-                match files.remove(&relative) {
-                    Some(sealed) => {
-                        let here = self.part.holds(&relative);
-                        here.then_some(Ok((path, relative, sealed)))
-                    }
-                    None => {
-                        extra.push(relative.json());
-                        None
-                    }
-                }
+                let Some(sealed) = files.remove(&relative) else {
+                    extra.push(relative.json());
+                    return None;
+                };
+                let here = self.part.holds(&relative);
+                here.then_some(Ok((path, relative, sealed)))
             });
             // Signatures cost more than reading: each processor takes its share.
             let found = self.task.side_by_side(|| {
