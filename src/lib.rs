@@ -13,6 +13,7 @@ pub mod demo;
 pub mod journal;
 pub mod local;
 pub mod maif;
+pub mod number;
 pub mod plan;
 pub mod planner;
 pub mod progress;

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::Path};
 
 use crate::{
+    number,
     plan::{Plan, Step},
-    report,
     store::{Store, StoreError, edit},
     volume::{At, Lane, Volume, VolumeError},
 };
@@ -52,8 +52,8 @@ pub fn require_room(store: &Store, plan: &Plan) -> Result<(), StoreError> {
         {
             return Err(StoreError::NoRoom {
                 volumes: room.volumes.join(", "),
-                needed: report::size(room.needed),
-                free: report::size(room.free),
+                needed: number::size(room.needed),
+                free: number::size(room.free),
                 limit,
             });
         }

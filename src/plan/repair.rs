@@ -11,7 +11,7 @@ use super::{
     restore_backup::{expected, was},
 };
 use crate::{
-    report::plural,
+    number::plural,
     survey::{
         ArtifactState, ArtifactView, CopyState, CopyView, NewestIntact, Reason, RottenVersion,
         Survey, VersionView, VolumeState,

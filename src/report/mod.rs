@@ -6,7 +6,6 @@ pub mod difference;
 pub mod findings;
 pub mod json;
 pub mod log;
-pub mod number;
 pub mod plan;
 pub mod reason;
 pub mod retention;
@@ -14,9 +13,9 @@ pub mod stamp;
 pub mod time;
 pub mod when;
 
+pub use crate::number::{self, count, percent, plural, signed_size, size};
 pub use candidate::candidate;
 pub use difference::{Line, Tone};
-pub use number::{count, percent, plural, signed_size, size};
 pub use plan::{command, step};
 pub use reason::reason;
 pub use retention::kept_by;

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 
 use super::{
     error::StoreError,
-    grid::{Access, Store},
+    grid::Store,
     hold,
     judge::{Condition, Facts, Judgement, Seen, judge},
     peek,
@@ -101,7 +101,7 @@ impl Store {
     ) -> Result<Fetched, StoreError> {
         match read() {
             Err(StoreError::NoIntactCopy { .. } | StoreError::Damaged { .. })
-                if self.access() == Access::Write =>
+                if self.require_write().is_ok() =>
             {
                 let _held = hold::hold_name(self, slots, name, LockMode::Shared)?;
                 read()

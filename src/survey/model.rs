@@ -48,12 +48,15 @@ pub struct VolumeView {
 pub struct Space {
     pub free: u64,
     pub total: u64,
+    /// Tells file systems apart: volumes on one device share its room.
+    #[serde(skip)]
+    pub device: u64,
 }
 
 impl Space {
     /// Between 0 and 1.
     pub fn used_share(&self) -> f64 {
-        crate::report::number::ratio(self.total.saturating_sub(self.free), self.total)
+        crate::number::ratio(self.total.saturating_sub(self.free), self.total)
     }
 }
 

@@ -22,8 +22,8 @@ use super::{
 use crate::{
     local,
     maif::{PublicKey, Verdict, verify},
+    number::{count, plural},
     progress::Task,
-    report,
     store::{Access, Slot, Store, StoreError, hold},
     volume::{
         ArtifactName, At, Dir, Lane, Level, LockMode, Pending, Pulse, VersionId, VersionKind,
@@ -78,19 +78,19 @@ impl ScrubReport {
     pub fn words(&self) -> String {
         format!(
             "{} found, {} queued for repair, {} mended, {} verified{}{}, of {}",
-            report::count(self.found.len() as u64),
-            report::count(self.queued.len() as u64),
-            report::count(self.mended),
-            report::plural(self.verified, "file", "files"),
+            count(self.found.len() as u64),
+            count(self.queued.len() as u64),
+            count(self.mended),
+            plural(self.verified, "file", "files"),
             match self.trusted {
                 0 => String::new(),
-                trusted => format!(", {} unchanged and trusted", report::count(trusted)),
+                trusted => format!(", {} unchanged and trusted", count(trusted)),
             },
             match self.unread {
                 0 => String::new(),
-                unread => format!(", {} could not be reached", report::count(unread)),
+                unread => format!(", {} could not be reached", count(unread)),
             },
-            report::plural(self.artifacts, "artifact", "artifacts"),
+            plural(self.artifacts, "artifact", "artifacts"),
         )
     }
 }
@@ -274,7 +274,7 @@ impl Scrub<'_> {
             let volume = self.survey.volumes.get(position);
             self.report.found.push(format!(
                 "{} on {} could not be read: the volume is {}",
-                report::plural(count, "copy", "copies"),
+                plural(count, "copy", "copies"),
                 volume.map_or("?", |volume| &volume.label),
                 volume.map_or("away", |volume| volume.state.word())
             ));

@@ -523,6 +523,7 @@ fn volume(partition: u16, replica: u16) -> VolumeView {
         versions_bytes: 0,
         trash_bytes: 0,
         space: Some(Space {
+            device: u64::from(partition) * 3 + u64::from(replica),
             free: (420 - u64::from(partition) * 60 - u64::from(replica) * 11) << 30,
             total: 500 << 30,
         }),
@@ -664,6 +665,7 @@ fn damage(survey: &mut Survey) {
     }
     survey.volumes[9].state = VolumeState::Full;
     survey.volumes[9].space = Some(Space {
+        device: 99,
         free: 12 << 30,
         total: 500 << 30,
     });

@@ -1,9 +1,11 @@
 //! What is wrong with volumes, partitions and the room there.
 
+use std::collections::BTreeMap;
+
 use crate::{
     report,
     store::config::StoreConfig,
-    survey::{Finding, FindingKind, Severity, Survey, VolumeState},
+    survey::{Finding, FindingKind, Severity, Space, Survey, VolumeState, VolumeView},
 };
 
 /// Partitions that take no writes.
@@ -93,49 +95,72 @@ pub(super) fn volumes(survey: &Survey, findings: &mut Vec<Finding>) {
     }
 }
 
+/// One finding a file system, however many volumes lie on it.
 pub(super) fn fill(survey: &Survey, warn: u8, findings: &mut Vec<Finding>) {
+    let mut shared: BTreeMap<u64, (Space, Vec<&VolumeView>)> = BTreeMap::new();
     for volume in &survey.volumes {
         let Some(space) = volume.space.filter(|s| s.total > 0 && s.free > 0) else {
             continue;
         };
         // Compared in hundredths of bytes: a limit of 100 % is never passed.
         let used = u128::from(space.total.saturating_sub(space.free)) * 100;
-        if used <= u128::from(warn) * u128::from(space.total) {
-            continue;
+        if used > u128::from(warn) * u128::from(space.total) {
+            let (_, volumes) = shared.entry(space.device).or_insert((space, Vec::new()));
+            volumes.push(volume);
         }
-        let used = used / u128::from(space.total);
-        // What can be freed, largest first.
-        let mut kinds = [
-            (volume.trash_bytes, "trash", "maifdeck trash empty"),
-            (
-                volume.versions_bytes,
-                "old versions",
-                "maifdeck versions prune --keep-last N",
-            ),
-        ];
-        kinds.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
-        let kinds = || kinds.iter().filter(|(bytes, ..)| *bytes > 0);
-        let could: Vec<String> = kinds()
-            .map(|(bytes, what, _)| format!("{} of {what}", report::size(*bytes)))
-            .collect();
-        let could = match could.as_slice() {
-            [] => "nothing of ours can be freed".to_owned(),
-            could => format!("could be freed: {}", could.join(", ")),
-        };
-        let remedies = kinds().map(|(.., command)| *command);
-        let remedies: Vec<&str> = remedies
-            .chain(["maifdeck partitions add NAME=DIR,…"])
-            .collect();
-        findings.push(Finding {
-            severity: Severity::Warning,
-            kind: FindingKind::VolumeFull,
-            subject: volume.label.to_string(),
-            message: format!(
-                "{} is {used} % full, {} free; {could}",
-                volume.label,
-                report::size(space.free)
-            ),
-            remedy: remedies.join(", or "),
-        });
     }
+    findings.extend(
+        shared
+            .into_values()
+            .filter_map(|(space, volumes)| filled(space, &volumes)),
+    );
+}
+
+fn filled(space: Space, volumes: &[&VolumeView]) -> Option<Finding> {
+    // Enter leads to the one where most can be freed.
+    let ours = |volume: &&&VolumeView| volume.trash_bytes + volume.versions_bytes;
+    let subject = volumes.iter().rev().max_by_key(ours)?;
+    let sum = |bytes: fn(&VolumeView) -> u64| volumes.iter().map(|volume| bytes(volume)).sum();
+    // What can be freed, largest first.
+    let mut kinds: [(u64, &str, &str); 2] = [
+        (sum(|v| v.trash_bytes), "trash", "maifdeck trash empty"),
+        (
+            sum(|v| v.versions_bytes),
+            "old versions",
+            "maifdeck versions prune --keep-last N",
+        ),
+    ];
+    kinds.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
+    let kinds = || kinds.iter().filter(|(bytes, ..)| *bytes > 0);
+    let could: Vec<String> = kinds()
+        .map(|(bytes, what, _)| format!("{} of {what}", report::size(*bytes)))
+        .collect();
+    let could = match could.as_slice() {
+        [] => "nothing of ours can be freed".to_owned(),
+        could => format!("could be freed: {}", could.join(", ")),
+    };
+    let remedies = kinds().map(|(.., command)| *command);
+    let remedies: Vec<&str> = remedies
+        .chain(["maifdeck partitions add NAME=DIR,…"])
+        .collect();
+    let what = match volumes {
+        [one] => one.label.to_string(),
+        [first, others @ ..] => format!(
+            "the file system of {} and {}",
+            first.label,
+            report::plural(others.len() as u64, "other volume", "other volumes")
+        ),
+        [] => return None,
+    };
+    Some(Finding {
+        severity: Severity::Warning,
+        kind: FindingKind::VolumeFull,
+        subject: subject.label.to_string(),
+        message: format!(
+            "{what} is {} full, {} free; {could}",
+            report::percent(space.used_share()),
+            report::size(space.free)
+        ),
+        remedy: remedies.join(", or "),
+    })
 }

@@ -9,7 +9,7 @@ mod look;
 mod rows;
 mod spread;
 
-use std::{sync::Arc, time::Instant};
+use std::{os::unix::fs::MetadataExt, sync::Arc, time::Instant};
 
 use conclude::conclude;
 use look::{compare_histories, look_closer, recall};
@@ -149,6 +149,7 @@ fn list_volumes(store: &Store, survey: &mut Survey) -> Vec<Option<Listing>> {
 fn space(dir: &Dir) -> Option<Space> {
     let stats = fs2::statvfs(dir.path()).ok()?;
     Some(Space {
+        device: std::fs::metadata(dir.path()).ok()?.dev(),
         free: stats.available_space(),
         total: stats.total_space(),
     })

@@ -1,4 +1,4 @@
-//! Sizes, counts and shares as people read them.
+//! Sizes, counts and shares as people read them: one formatter each, for every part of the program.
 
 const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
