@@ -171,8 +171,7 @@ fn a_put_that_fails_anywhere_loses_nothing_and_says_how_it_ended() {
         let now = text(f, "doc-0").unwrap();
         let kind = run.code.map(|_| run.json()["error"]["kind"].clone());
         match (run.code, kind) {
-            (Some(0), _) => assert_eq!(now, "third", "{fault}"),
-            (Some(4), Some(Value::Null)) => assert_eq!(now, "third", "{fault}"),
+            (Some(0), _) | (Some(4), Some(Value::Null)) => assert_eq!(now, "third", "{fault}"),
             (Some(5), _) => assert_eq!(now, "second", "{fault}: {run:?}"),
             _ => assert!(now == "second" || now == "third", "{fault}: {now}"),
         }
