@@ -126,7 +126,8 @@ pub fn backup(
     // Sources are verified before the first change: what is not damaged may be taken from one that is.
     let known = view.verified.is_some_and(|verified| !verified.ok) && !names.is_empty();
     let whole = matches!(view.state, BackupState::Complete | BackupState::Partial);
-    if !whole && !(view.state == BackupState::Damaged && known) {
+    let in_part = view.state == BackupState::Damaged && known;
+    if !(whole || in_part) {
         return Err(StoreError::Failed(format!(
             "backup {} is {}{}; restored as a whole is only a sealed backup that is not damaged; \
              artifacts can be restored by name, or with --to",
