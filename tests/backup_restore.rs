@@ -134,7 +134,7 @@ fn a_replica_that_was_behind_does_not_keep_an_undo_from_the_right_copy() {
     let old = fs::read(&behind).unwrap();
     f.run(&["put", "doc", "--text", "right"]).exits(0);
     // As it was before, record and all.
-    let put_back = |_: ()| {
+    let put_back = || {
         let copied = std::process::Command::new("cp")
             .args(["-a", "--remove-destination"])
             .arg(f.path("backups").join(format!("backup_{id}/doc.maif")))
@@ -142,7 +142,7 @@ fn a_replica_that_was_behind_does_not_keep_an_undo_from_the_right_copy() {
             .status();
         assert!(copied.unwrap().success());
     };
-    put_back(());
+    put_back();
     assert_eq!(fs::read(&behind).unwrap(), old);
     f.run(&["backup", "restore", &id, "--yes"]).exits(0);
     assert_eq!(text(&f, "doc"), "old");
@@ -150,7 +150,7 @@ fn a_replica_that_was_behind_does_not_keep_an_undo_from_the_right_copy() {
     assert_eq!(text(&f, "doc"), "right");
     f.run(&["survey", "--level", "deep"]).exits(0);
     // The same for a removal.
-    put_back(());
+    put_back();
     f.run(&["rm", "doc", "other", "--yes"]).exits(0);
     f.run(&["jobs", "undo", &last_job(&f), "--yes"]).exits(0);
     assert_eq!(

@@ -247,7 +247,8 @@ fn contents(f: &Fixture, but: fn(&Path) -> bool) -> BTreeSet<Vec<u8>> {
     let mut all = tree(f.directory.path());
     all.retain(|path, _| {
         let name = path.file_name().unwrap().to_string_lossy();
-        name.contains(".maif") && !name.ends_with(".lock") && !but(path)
+        let lock = path.extension().is_some_and(|e| e == "lock");
+        name.contains(".maif") && !lock && !but(path)
     });
     all.into_values().collect()
 }
@@ -321,7 +322,8 @@ fn backups_sound(f: &Fixture, what: &str) {
         if state == "complete" {
             let verified = f.run(&["backup", "verify", &id, "--json"]).exits(0).json();
             let extra = verified["extra"].as_array().unwrap().iter();
-            let lock = |path: &&Value| path.as_str().unwrap().ends_with(".lock");
+            let is_lock = |path: &str| Path::new(path).extension().is_some_and(|e| e == "lock");
+            let lock = |path: &&Value| is_lock(path.as_str().unwrap());
             assert!(
                 extra.filter(|p| !lock(p)).count() == 0,
                 "{what}: {verified}"
