@@ -426,8 +426,8 @@ fn undoing_a_prune_of_histories() {
 
 #[test]
 fn no_point_of_the_source_is_forgotten() {
-    // Those of single writes, leases and layouts have tests of their own.
-    let others = ["commit.", "layout.", "lease.", "volume."];
+    // Those of single writes, leases, layouts and the console have tests of their own.
+    let others = ["commit.", "layout.", "lease.", "volume.", "console."];
     let mut named = BTreeSet::new();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for (_, bytes) in tree(&source) {

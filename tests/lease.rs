@@ -51,12 +51,12 @@ fn a_follower_writes_nothing_and_needs_no_lease() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("{text}\n[node]\nrole = \"follower\"\n")).unwrap();
     // Nor when it looks twice at what is damaged: its lock file is one of those that are not made.
-    fs::remove_file(f.path("a/doc.maif.lock")).unwrap();
-    let whole = fs::read(f.path("a/doc.maif")).unwrap();
-    fs::write(f.path("a/doc.maif"), &whole[..whole.len() / 2]).unwrap();
+    fs::remove_file(f.path("a/p1/doc.maif.lock")).unwrap();
+    let whole = fs::read(f.path("a/p1/doc.maif")).unwrap();
+    fs::write(f.path("a/p1/doc.maif"), &whole[..whole.len() / 2]).unwrap();
     run(&f, "ops-2", &["get", "doc"]).exits(5);
-    assert!(!f.path("a/doc.maif.lock").exists());
-    fs::write(f.path("a/doc.maif"), whole).unwrap();
+    assert!(!f.path("a/p1/doc.maif.lock").exists());
+    fs::write(f.path("a/p1/doc.maif"), whole).unwrap();
     let before = support::tree(&f.path("a"));
     run(&f, "ops-2", &["get", "doc"]).exits(0);
     run(&f, "ops-2", &["put", "doc", "--text", "y"]).exits(3);

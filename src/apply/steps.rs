@@ -213,12 +213,13 @@ impl Context<'_> {
             Step::Copy { to, .. } | Step::Version { to, .. } | Step::MendVersion { to, .. } => {
                 note(to);
             }
-            // What stays there is not what a volume of either should hold.
-            Step::Move { from, to, .. } => {
+            // Its home has not got all that it should hold. Where it lay nothing is missing: a volume
+            // that waited for what cannot leave it would wait for ever.
+            Step::Move { to, .. } => {
                 let partitions = self.store.partitions();
                 for slot in self.store.slots() {
                     let partition = partitions.get(slot.partition);
-                    if partition.is_some_and(|p| p.name == *from || p.name == *to) {
+                    if partition.is_some_and(|p| p.name == *to) {
                         note(slot.label());
                     }
                 }

@@ -282,8 +282,10 @@ impl Store {
                 });
             }
         }
-        // What is unclear at one place is settled by another: nothing there may be newer.
-        if newest.is_none() && unclear {
+        // What is unclear at one place is settled by another, and by what home knows.
+        let mut at_home = one.home.iter().filter(|(slot, _)| slot.counts());
+        let removed = at_home.any(|(_, peek)| peek.removal.is_some());
+        if newest.is_none() && unclear && !removed {
             return Err(StoreError::NoIntactCopy {
                 name: one.name.clone(),
                 why: "it has to be repaired where it lies before it can be moved".to_owned(),
