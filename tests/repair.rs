@@ -108,6 +108,17 @@ fn the_operator_decides_a_divergence_and_both_contents_stay() {
         .map(|c| c["volume"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(divergent.len(), 2);
+    // Its copy that is missing is not told with a remedy that does not help.
+    let findings = f.run(&["status", "--json"]).exits(1).json()["findings"].take();
+    let mut findings = findings.as_array().unwrap().iter();
+    let missing = findings
+        .find(|finding| finding["kind"] == "missing")
+        .unwrap();
+    let alone = planted(&built, "no copy on");
+    assert_eq!(
+        missing["remedy"],
+        format!("maifdeck replicas repair {alone}").as_str()
+    );
     // Nothing is served while nobody knows which is right.
     f.run(&["get", &name]).exits(5);
     f.run(&[

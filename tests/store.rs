@@ -344,6 +344,8 @@ fn a_directory_that_is_not_ours_is_shown_and_never_written() {
     let status = f.run(&["status", "--json"]).exits(1).json();
     assert_eq!(status["volumes"][1]["state"], "unmarked");
     assert_eq!(status["findings"][0]["kind"], "volume-unmarked");
+    let remedy = status["findings"][0]["remedy"].as_str().unwrap();
+    assert!(remedy.ends_with("maifdeck volume mark p1.2"), "{remedy}");
     f.run(&["put", "doc", "--text", "x"]).exits(5);
     assert_eq!(fs::read_dir(f.path("b/p1")).unwrap().count(), 0);
 }

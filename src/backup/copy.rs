@@ -48,8 +48,10 @@ pub(super) struct Taken {
 /// Why nothing was taken in. The backup itself is as before.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// Replaced, removed or written to meanwhile.
+    /// Replaced or written to meanwhile.
     Changed,
+    /// Not there any more: removed, or moved to another partition.
+    Gone,
     /// Complete, but damaged.
     Damaged(String),
     Failed(VolumeError),
@@ -178,7 +180,7 @@ fn changed(error: io::Error, path: &Path) -> VolumeError {
 fn refuse(error: VolumeError) -> Refused {
     match error {
         VolumeError::Changed { .. } => Refused::Changed,
-        error if error.is_not_found() => Refused::Changed,
+        error if error.is_not_found() => Refused::Gone,
         error => Refused::Failed(error),
     }
 }

@@ -158,14 +158,17 @@ impl Copying<'_> {
                 Vec::new()
             };
             let mut problem = None;
+            let mut gone = true;
             for volume in &item.volumes {
-                match copy::copy(volume, wanted(&item), hand, self.task)? {
+                let copied = copy::copy(volume, wanted(&item), hand, self.task)?;
+                gone &= matches!(copied, Err(Refused::Gone));
+                match copied {
                     // Another commit came between the look and the copy.
                     Ok(taken) if taken.fingerprint != item.fingerprint => {
                         hand.remove(&item.path)?;
                     }
                     Ok(taken) => return Ok(Copied::Taken(item, taken)),
-                    Err(Refused::Changed) => {}
+                    Err(Refused::Changed | Refused::Gone) => {}
                     Err(Refused::Damaged(reason)) => {
                         problem = Some(format!("damaged on {}: {reason}", volume.label()));
                     }
@@ -180,8 +183,14 @@ impl Copying<'_> {
                 return Ok(Copied::Skipped(skipped));
             }
             if attempt == TRIES {
-                let reason = "it changed each time it was read".to_owned();
-                let skipped = self.partition.skipped(Some(name), version, reason);
+                let reason = if gone {
+                    "it was moved or removed before it was read"
+                } else {
+                    "it changed each time it was read"
+                };
+                let skipped = self
+                    .partition
+                    .skipped(Some(name), version, reason.to_owned());
                 return Ok(Copied::Skipped(skipped));
             }
             std::thread::sleep(PAUSE * attempt);

@@ -177,10 +177,15 @@ pub(super) fn behind(survey: &Survey, findings: &mut Vec<Finding>) {
             (CopyState::Stale, FindingKind::Stale),
         ] {
             let artifacts = on(state);
-            // What is lost or misplaced has a finding of its own.
+            // These have a finding of their own, and another remedy.
             let artifacts: Vec<_> = artifacts
                 .into_iter()
-                .filter(|a| a.state != ArtifactState::Lost && a.state != ArtifactState::Misplaced)
+                .filter(|artifact| {
+                    !matches!(
+                        artifact.state,
+                        ArtifactState::Lost | ArtifactState::Divergent | ArtifactState::Misplaced
+                    )
+                })
                 .collect();
             let (message, remedy) = match artifacts.as_slice() {
                 [] => continue,

@@ -62,7 +62,11 @@ pub(super) fn volumes(survey: &Survey, findings: &mut Vec<Finding>) {
             VolumeState::Unmarked => (
                 Severity::Critical,
                 FindingKind::VolumeUnmarked,
-                format!("mount what belongs at {}", volume.path.display()),
+                format!(
+                    "mount what belongs at {}; a new disk joins with: maifdeck volume mark {}",
+                    volume.path.display(),
+                    volume.label
+                ),
             ),
             VolumeState::Foreign => (
                 Severity::Critical,
