@@ -62,52 +62,45 @@ pub fn raise(store: &Store, layout: &Layout, text: &str, file: &Path) -> Result<
 /// once, a new replica of an old one joins.
 fn begin_new(store: &Store, config: &Config, layout: &Layout) -> Result<(), StoreError> {
     let id = store.id().unwrap_or_default();
-    for partition in &config.partition {
-        let is_new = store.partitions().iter().all(|p| p.name != partition.name);
-        for (number, path) in partition.replicas.iter().enumerate() {
-            let label = format!("{}.{}", partition.name, number + 1);
-            if store.slot(&label).is_some() {
-                continue;
+    for (label, path, is_new) in store.volumes_new_in(config) {
+        let volume = Volume::new(&label, path, config.store.volume_timeout);
+        let there = volume.run(Lane::Short, |dir, _| Identity::read(dir));
+        match there {
+            // Marked before this was cut off.
+            Ok(Some(there)) if there.store == id && there.label == label => continue,
+            Ok(Some(there)) => {
+                return Err(StoreError::Usage(format!(
+                    "{} is already volume {} of the store {}",
+                    path.display(),
+                    there.label,
+                    there.store_name
+                )));
             }
-            let volume = Volume::new(&label, path, config.store.volume_timeout);
-            let there = volume.run(Lane::Short, |dir, _| Identity::read(dir));
-            match there {
-                // Marked before this was cut off.
-                Ok(Some(there)) if there.store == id && there.label == label => continue,
-                Ok(Some(there)) => {
-                    return Err(StoreError::Usage(format!(
-                        "{} is already volume {} of the store {}",
-                        path.display(),
-                        there.label,
-                        there.store_name
-                    )));
-                }
-                // Not there yet, or nobody's.
-                Err(error) if !error.is_not_found() => return Err(error.into()),
-                Ok(None) | Err(_) => {}
-            }
-            Candidate::newcomer(store, &label, path, is_new)?.require()?;
-            std::fs::create_dir_all(path)
-                .map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?;
-            let identity = Identity {
-                schema: 1,
-                store: id.to_owned(),
-                store_name: config.store.name.clone(),
-                label,
-                instance: identity::new_id()?,
-                state: if is_new {
-                    Membership::Active
-                } else {
-                    Membership::Joining
-                },
-                marked_at: identity::stamp(store.clock().now()),
-                mount_point: false,
-                watermark: Watermark::default(),
-                layout: layout.clone(),
-                probe: None,
-            };
-            volume.run(Lane::Short, move |dir, _| identity.mark(dir))?;
+            // Not there yet, or nobody's.
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            Ok(None) | Err(_) => {}
         }
+        Candidate::newcomer(store, &label, path, is_new)?.require()?;
+        std::fs::create_dir_all(path)
+            .map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?;
+        let identity = Identity {
+            schema: 1,
+            store: id.to_owned(),
+            store_name: config.store.name.clone(),
+            label,
+            instance: identity::new_id()?,
+            state: if is_new {
+                Membership::Active
+            } else {
+                Membership::Joining
+            },
+            marked_at: identity::stamp(store.clock().now()),
+            mount_point: false,
+            watermark: Watermark::default(),
+            layout: layout.clone(),
+            probe: None,
+        };
+        volume.run(Lane::Short, move |dir, _| identity.mark(dir))?;
     }
     Ok(())
 }

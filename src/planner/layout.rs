@@ -371,25 +371,18 @@ fn targets(
 /// may not be marked.
 fn newcomers(store: &Store, config: &Config) -> Result<Vec<Candidate>, StoreError> {
     let mut new: Vec<Candidate> = Vec::new();
-    for partition in &config.partition {
-        let is_new = store.partitions().iter().all(|p| p.name != partition.name);
-        for (number, path) in partition.replicas.iter().enumerate() {
-            let label = format!("{}.{}", partition.name, number + 1);
-            if store.slot(&label).is_some() {
-                continue;
-            }
-            let candidate = Candidate::newcomer(store, &label, path, is_new)?;
-            candidate.require()?;
-            let twin = new.iter().find(|other| other.place == candidate.place);
-            if let Some(twin) = twin.filter(|_| path.is_dir()) {
-                return Err(StoreError::Usage(format!(
-                    "{} is the directory of {} too",
-                    path.display(),
-                    twin.label
-                )));
-            }
-            new.push(candidate);
+    for (label, path, is_new) in store.volumes_new_in(config) {
+        let candidate = Candidate::newcomer(store, &label, path, is_new)?;
+        candidate.require()?;
+        let twin = new.iter().find(|other| other.place == candidate.place);
+        if let Some(twin) = twin.filter(|_| path.is_dir()) {
+            return Err(StoreError::Usage(format!(
+                "{} is the directory of {} too",
+                path.display(),
+                twin.label
+            )));
         }
+        new.push(candidate);
     }
     Ok(new)
 }

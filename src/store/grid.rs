@@ -1,6 +1,6 @@
 //! An opened store: the grid of partitions × replicas, its layout, and who may change it.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use super::{
     config::{Config, PartitionConfig, Role},
@@ -178,6 +178,24 @@ impl Store {
     /// was before.
     pub fn is_in_transition(&self) -> bool {
         self.layout().is_some_and(|layout| !layout.sealed)
+    }
+
+    /// The volumes that a configuration adds to these: label, directory, and whether their partition is
+    /// new as well.
+    pub fn volumes_new_in<'a>(
+        &'a self,
+        config: &'a Config,
+    ) -> impl Iterator<Item = (String, &'a Path, bool)> {
+        config.partition.iter().flat_map(move |partition| {
+            let is_new = self.partitions().iter().all(|p| p.name != partition.name);
+            let replicas = partition.replicas.iter().enumerate();
+            replicas
+                .map(move |(number, path)| {
+                    let label = format!("{}.{}", partition.name, number + 1);
+                    (label, path.as_path(), is_new)
+                })
+                .filter(|(label, ..)| self.slot(label).is_none())
+        })
     }
 
     /// Refuses unless this process may change the store.
