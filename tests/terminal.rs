@@ -409,6 +409,13 @@ fn whether_a_backup_is_good_is_seen_and_what_is_damaged_in_it_is_named() {
     s.is_restored();
 }
 
+/// Types the word that the dialog asks for.
+fn confirm(s: &mut Session, dialog: &str) {
+    let word = dialog.split_once("Type  ").unwrap().1;
+    s.press(word.split_whitespace().next().unwrap());
+    s.press("\r");
+}
+
 /// What is lost comes back, and the divergent one is compared and chosen, from Overview and by the keys
 /// that stand there.
 #[test]
@@ -419,10 +426,7 @@ fn what_is_lost_or_divergent_is_mended_by_the_keys_beside_its_finding() {
     assert!(line.unwrap().contains("has no intact copy"), "{lost}");
     s.press("O");
     let dialog = s.see("and press enter to confirm");
-    let word = dialog.split_once("Type  ").unwrap().1;
-    let word = word.split_whitespace().next().unwrap().to_owned();
-    s.press(&word);
-    s.press("\r");
+    confirm(&mut s, &dialog);
     s.see("all copies hold the same bytes");
     s.press("1");
     s.wait("no more O bring back", |screen| {
@@ -437,10 +441,7 @@ fn what_is_lost_or_divergent_is_mended_by_the_keys_beside_its_finding() {
     s.press("jj\r");
     let dialog = s.see("and press enter to confirm");
     assert!(dialog.contains("--prefer p1.2"), "{dialog}");
-    let word = dialog.split_once("Type  ").unwrap().1;
-    let word = word.split_whitespace().next().unwrap().to_owned();
-    s.press(&word);
-    s.press("\r");
+    confirm(&mut s, &dialog);
     s.see("all copies hold the same bytes");
     s.press("1");
     s.wait("no more p choose copy", |screen| {
